@@ -1,0 +1,422 @@
+"""Batched: an array whose leading axes are examples, named by the ``vmap`` that made them.
+
+Inside ``vmap(f)`` the function ``f`` is written for one example; a :class:`Batched` lets the same code run on all of
+them at once. It holds the whole array but shows the ``shape``, ``ndim`` and axes of *one* example, and speaks the NumPy
+protocols: one method aligns the hidden axes and so covers every element-wise function, and the rest need a line each
+that shifts an axis past the hidden ones. Nested vmaps hide several axes, one per level, outermost first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.backend import Array
+
+
+class Batched:
+    """``array`` of shape (*batch, *shape), where axis i of ``batch`` belongs to the vmap numbered ``levels[i]``."""
+
+    __slots__ = ("array", "dtype", "levels", "ndim", "shape")
+
+    def __init__(self, array: Array, levels: tuple[int, ...]) -> None:
+        self.array, self.levels = array, levels
+        self.shape = array.shape[len(levels) :]
+        self.ndim = len(self.shape)
+        self.dtype = array.dtype
+
+    # -------------------------------------------------------------------------------- the NumPy protocols
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method != "__call__" or "out" in kwargs:
+            raise TypeError(f"vmap has no rule for numpy.{ufunc.__name__}.{method} with {sorted(kwargs)}")
+        if ufunc is np.matmul:
+            return matmul(*inputs)
+        arrays, levels = align(inputs)
+        return Batched(ufunc(*arrays, **kwargs), levels)
+
+    def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        if func is np.arange:  # np.arange(n, like=batched)
+            return np.arange(*args, like=self.array, **kwargs)
+        if func not in RULES:
+            raise TypeError(f"vmap has no rule for numpy.{func.__name__}")
+        return RULES[func](*args, **kwargs)
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError("inside vmap a value cannot become a plain array: it stands for many examples at once")
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "inside vmap the truth of a value is not one bool but one per example: use where(...) instead of if"
+        )
+
+    # ------------------------------------------------------------------- what rules and forwards ask of an array
+    __add__ = lambda a, b: np.add(a, b)  # noqa: E731
+    __radd__ = lambda a, b: np.add(b, a)  # noqa: E731
+    __sub__ = lambda a, b: np.subtract(a, b)  # noqa: E731
+    __rsub__ = lambda a, b: np.subtract(b, a)  # noqa: E731
+    __mul__ = lambda a, b: np.multiply(a, b)  # noqa: E731
+    __rmul__ = lambda a, b: np.multiply(b, a)  # noqa: E731
+    __truediv__ = lambda a, b: np.divide(a, b)  # noqa: E731
+    __rtruediv__ = lambda a, b: np.divide(b, a)  # noqa: E731
+    __pow__ = lambda a, b: np.power(a, b)  # noqa: E731
+    __rpow__ = lambda a, b: np.power(b, a)  # noqa: E731
+    __matmul__ = lambda a, b: np.matmul(a, b)  # noqa: E731
+    __rmatmul__ = lambda a, b: np.matmul(b, a)  # noqa: E731
+    __neg__ = lambda a: np.negative(a)  # noqa: E731
+    __lt__ = lambda a, b: np.less(a, b)  # noqa: E731
+    __le__ = lambda a, b: np.less_equal(a, b)  # noqa: E731
+    __gt__ = lambda a, b: np.greater(a, b)  # noqa: E731
+    __ge__ = lambda a, b: np.greater_equal(a, b)  # noqa: E731
+    __eq__ = lambda a, b: np.equal(a, b)  # type: ignore[assignment,override] # noqa: E731
+    __ne__ = lambda a, b: np.not_equal(a, b)  # type: ignore[assignment,override] # noqa: E731
+    __and__ = lambda a, b: np.logical_and(a, b)  # noqa: E731
+    __hash__ = None  # type: ignore[assignment]
+
+    def __getitem__(self, index: Any) -> Any:
+        return getitem(self, index if isinstance(index, tuple) else (index,))
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.array.nbytes
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Batched:
+        return RULES[np.sum](self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Batched:
+        return RULES[np.max](self, axis=axis, keepdims=keepdims)
+
+    def reshape(self, *shape: Any) -> Batched:
+        return reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def swapaxes(self, a: int, b: int) -> Batched:
+        return RULES[np.swapaxes](self, a, b)
+
+    def astype(self, dtype: Any) -> Batched:
+        return Batched(self.array.astype(dtype), self.levels)
+
+    def copy(self) -> Batched:
+        return Batched(self.array.copy(), self.levels)
+
+    # ------------------------------------------------------------------------------------ one level at a time
+    def sum_level(self, level: int) -> Array:
+        """The sum over the examples of ``level``."""
+        i = self.levels.index(level)
+        return rewrap(self.array.sum(axis=i), self.levels[:i] + self.levels[i + 1 :])
+
+    def leave(self, level: int, axis: int = 0) -> Array:
+        """The array with the examples of ``level`` as an ordinary axis, placed at ``axis``."""
+        i = self.levels.index(level)
+        rest = self.levels[:i] + self.levels[i + 1 :]
+        axis = axis + self.ndim + 1 if axis < 0 else axis
+        return rewrap(np.moveaxis(self.array, i, len(rest) + axis), rest)
+
+
+def enter(x: Array, level: int, axis: int = 0) -> Batched:
+    """``x`` with ``axis`` hidden, as the examples of ``level``: the inverse of :meth:`Batched.leave`."""
+    levels = levels_of(x)
+    array = x.array if levels else x
+    axis = axis + x.ndim if axis < 0 else axis
+    return Batched(np.moveaxis(array, len(levels) + axis, len(levels)), (*levels, level))
+
+
+def rewrap(array: Array, levels: tuple[int, ...]) -> Array:
+    return Batched(array, levels) if levels else array
+
+
+def levels_of(x: Any) -> tuple[int, ...]:
+    return x.levels if isinstance(x, Batched) else ()
+
+
+def align(
+    xs: Sequence[Any], ndim: int | None = None, levels: tuple[int, ...] | None = None
+) -> tuple[list[Any], tuple[int, ...]]:
+    """Bare arrays that broadcast as the examples would: missing levels and missing logical axes become 1."""
+    if levels is None:
+        levels = tuple(sorted({level for x in xs for level in levels_of(x)}))
+    if ndim is None:
+        ndim = max(getattr(x, "ndim", 0) for x in xs)
+    arrays = []
+    for x in xs:
+        if isinstance(x, Batched):
+            if x.levels != levels or x.ndim != ndim:
+                sizes = dict(zip(x.levels, x.array.shape, strict=False))
+                batch = [sizes.get(level, 1) for level in levels]
+                x = x.array.reshape(*batch, *[1] * (ndim - x.ndim), *x.shape)
+            else:
+                x = x.array
+        arrays.append(x)
+    return arrays, levels
+
+
+# ------------------------------------------------------------------------------------------ matrix products
+def matmul(a: Any, b: Any) -> Any:
+    """``a @ b`` per example. An operand that all examples share is folded into one large matrix product."""
+    if a.ndim == 1 or b.ndim == 1:
+        A = expand_dims(a, 0) if a.ndim == 1 else a
+        B = expand_dims(b, 1) if b.ndim == 1 else b
+        y = matmul(A, B)
+        if b.ndim == 1:
+            y = reshape(y, y.shape[:-1])
+        return reshape(y, y.shape[:-2] + y.shape[-1:] if b.ndim > 1 else y.shape[:-1]) if a.ndim == 1 else y
+    if not levels_of(b) and b.ndim == 2 and folds(a.array):
+        y = a.array.reshape(-1, a.array.shape[-1]) @ b
+        return Batched(y.reshape(*a.array.shape[:-1], b.shape[-1]), a.levels)
+    if not levels_of(a) and a.ndim == 2 and folds(b.array.swapaxes(-1, -2)):
+        return matmul(Batched(b.array.swapaxes(-1, -2), b.levels), a.swapaxes(-1, -2)).swapaxes(-1, -2)
+    (a, b), levels = align([a, b], max(a.ndim, b.ndim))
+    if a.shape[-1] == 1:  # outer products: BLAS has no batched form of them
+        return Batched(a * b, levels)
+    return Batched(np.matmul(a, b), levels)
+
+
+def folds(array: Array) -> bool:
+    """Whether reshaping to (-1, last axis) is free: memory runs in the order of the axes."""
+    return array.flags.c_contiguous
+
+
+# ------------------------------------------------------------------------------------------------ indexing
+def getitem(x: Any, index: tuple[Any, ...]) -> Any:
+    """``x[index]`` per example, where ``x``, and the integer arrays inside ``index``, may be batched."""
+    levels, sizes = levels_among(x, *index)
+    if not levels:
+        return x[index]
+    if isinstance(x, Batched) and is_basic(index):
+        return Batched(x.array[(slice(None),) * len(x.levels) + index], x.levels)
+    array = x.array if isinstance(x, Batched) else x
+    return Batched(array[explicit_index(index, x.shape, levels_of(x), levels, sizes, array)], levels)
+
+
+def add_at(g: Any, index: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
+    """Zeros of ``shape`` with ``g`` added at ``index``, per example: the transpose of :func:`getitem`."""
+    levels, sizes = levels_among(g, *index)
+    if not levels:
+        zeros = np.zeros_like(g, shape=shape)
+        if is_basic(index):  # every entry is met once, so assigning is adding
+            zeros[index] = g
+        else:
+            np.add.at(zeros, index, g)
+        return zeros
+    batch = tuple(sizes[level] for level in levels)
+    (values,), _ = align([g if isinstance(g, Batched) else Batched(g, ())], levels=levels)
+    zeros = np.zeros_like(values, shape=batch + tuple(shape))
+    if is_basic(index):
+        zeros[(slice(None),) * len(levels) + index] = values
+    else:
+        np.add.at(zeros, explicit_index(index, shape, levels, levels, sizes, values), values)
+    return Batched(zeros, levels)
+
+
+def is_basic(index: tuple[Any, ...]) -> bool:
+    """Slices and integers only: the result is a view, and no entry occurs twice."""
+    return all(i is None or i is Ellipsis or isinstance(i, (slice, int, np.integer)) for i in index)
+
+
+def levels_among(*xs: Any) -> tuple[tuple[int, ...], dict[int, int]]:
+    """The levels of ``xs``, outermost first, and how many examples each has."""
+    sizes = {level: n for x in xs if isinstance(x, Batched) for level, n in zip(x.levels, x.array.shape, strict=False)}
+    return tuple(sorted(sizes)), sizes
+
+
+def explicit_index(
+    index: tuple[Any, ...],
+    shape: tuple[int, ...],
+    own_levels: tuple[int, ...],
+    levels: tuple[int, ...],
+    sizes: dict[int, int],
+    like: Array,
+) -> tuple[Array, ...]:
+    """One integer array per axis of an array of shape (*own_levels, *shape), which together pick ``index`` per example.
+
+    Every array is shaped to broadcast over the result: (*levels, axes of slices before, block of indexed axes, axes of
+    slices after), where the block stands as NumPy would put it for one example.
+    """
+    index = every_axis(index, len(shape))
+    places = [k for k, i in enumerate(index) if not (i is None or isinstance(i, slice))]
+    arrays = [index[k] if hasattr(index[k], "shape") else np.asarray(index[k], like=like) for k in places]
+    block = max(i.ndim for i in arrays)
+    aligned = iter(align([i if isinstance(i, Batched) else Batched(i, ()) for i in arrays], block, levels)[0])
+    L, free = len(levels), len(index) - len(places)
+    before = places[0] if places == list(range(places[0], places[-1] + 1)) else 0  # NumPy's rule for the block
+
+    def along(position: int, positions: Array) -> Array:
+        return positions.reshape([-1 if k == position else 1 for k in range(L + free + block)])
+
+    full = [along(levels.index(level), np.arange(sizes[level], like=like)) for level in own_levels]
+    seen = axis = 0
+    for i in index:
+        if i is None or isinstance(i, slice):
+            if isinstance(i, slice):
+                position = L + seen + (block if seen >= before else 0)
+                full.append(along(position, np.arange(*i.indices(shape[axis]), like=like)))
+            seen += 1
+        else:
+            array = next(aligned)
+            full.append(array.reshape(*array.shape[:L], *[1] * before, *array.shape[L:], *[1] * (free - before)))
+        axis += i is not None
+    return tuple(full)
+
+
+def every_axis(index: tuple[Any, ...], ndim: int) -> tuple[Any, ...]:
+    """``index`` with an entry for each axis: ``...`` and missing axes as full slices, masks as integer arrays."""
+    if any(isinstance(i, Batched) and i.dtype == bool for i in index):
+        raise TypeError("inside vmap a boolean mask would give every example another shape: use where(...)")
+    index = tuple(
+        part for i in index for part in (i.nonzero() if getattr(i, "dtype", None) == bool else (i,))
+    )
+    at = next((k for k, i in enumerate(index) if i is Ellipsis), len(index))
+    named = sum(i is not None and i is not Ellipsis for i in index)
+    return index[:at] + (slice(None),) * (ndim - named) + index[at + 1 :]
+
+
+# -------------------------------------------------------------------------------- one line per NumPy function
+def shift(axis: Any, x: Batched, ndim: int | None = None) -> Any:
+    """The logical ``axis`` (or axes; None for all) of one example, as axes of the whole array."""
+    k, n = len(x.levels), x.ndim if ndim is None else ndim
+    if axis is None:
+        return tuple(range(k, k + n))
+    if isinstance(axis, (tuple, list)):
+        return tuple(shift(a, x, n) for a in axis)
+    if not -n <= axis < n:
+        raise np.exceptions.AxisError(axis, n)
+    return k + axis % n
+
+
+def reshape(x: Any, shape: Any) -> Any:
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    if not isinstance(x, Batched):
+        return x.reshape(shape)
+    if -1 in shape:
+        known = math.prod(n for n in shape if n != -1)
+        shape = tuple((x.size // known if known else 0) if n == -1 else n for n in shape)
+    return Batched(x.array.reshape(*x.array.shape[: len(x.levels)], *shape), x.levels)
+
+
+def expand_dims(x: Any, axis: Any) -> Any:
+    if not isinstance(x, Batched):
+        return np.expand_dims(x, axis)
+    added = len(axis) if isinstance(axis, tuple) else 1
+    return Batched(np.expand_dims(x.array, shift(axis, x, x.ndim + added)), x.levels)
+
+
+def broadcast_to(x: Batched, shape: tuple[int, ...]) -> Batched:
+    (array,), _ = align([x], len(shape))
+    return Batched(np.broadcast_to(array, array.shape[: len(x.levels)] + tuple(shape)), x.levels)
+
+
+def reduction(func: Callable[..., Any]) -> Callable[..., Any]:
+    def rule(x: Batched, axis: Any = None, keepdims: bool = False) -> Batched:
+        return Batched(func(x.array, axis=shift(axis, x), keepdims=keepdims), x.levels)
+
+    return rule
+
+
+def arg_reduction(func: Callable[..., Any]) -> Callable[..., Any]:
+    def rule(x: Batched, axis: int | None = None, keepdims: bool = False) -> Batched:
+        y = reshape(x, (-1,)) if axis is None else x
+        y = Batched(func(y.array, axis=shift(0 if axis is None else axis, y), keepdims=keepdims), x.levels)
+        return reshape(y, (1,) * x.ndim) if keepdims and axis is None else y
+
+    return rule
+
+
+def along_axes(func: Callable[..., Any], *names: str) -> Callable[..., Any]:
+    """``func(x, *axes)`` whose arguments are axes of ``x``."""
+
+    def rule(x: Batched, *axes: Any, **kwargs: Any) -> Batched:
+        axes += tuple(kwargs.pop(name) for name in names if name in kwargs)
+        return Batched(func(x.array, *(shift(axis, x) for axis in axes), **kwargs), x.levels)
+
+    return rule
+
+
+def last_axes(func: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of the last axes that broadcasts over the leading ones already."""
+
+    def rule(x: Batched, *args: Any, **kwargs: Any) -> Any:
+        y = func(x.array, *args, **kwargs)
+        return tuple(Batched(part, x.levels) for part in y) if isinstance(y, tuple) else Batched(y, x.levels)
+
+    return rule
+
+
+def filled_like(func: Callable[..., Any]) -> Callable[..., Any]:
+    """zeros_like and its kin: the same values for every example, so there is nothing to batch."""
+
+    def rule(x: Batched, *args: Any, shape: Any = None, **kwargs: Any) -> Array:
+        return func(x.array, *args, shape=x.shape if shape is None else shape, **kwargs)
+
+    return rule
+
+
+def transpose(x: Batched, axes: Any = None) -> Batched:
+    k = len(x.levels)
+    return Batched(np.transpose(x.array, (*range(k), *shift(range(x.ndim)[::-1] if axes is None else tuple(axes), x))), x.levels) if x.ndim else x
+
+
+def where(condition: Any, a: Any, b: Any) -> Batched:
+    arrays, levels = align([condition, a, b])
+    return Batched(np.where(*arrays), levels)
+
+
+def concatenate(xs: Sequence[Any], axis: int = 0) -> Batched:
+    ndim = xs[0].ndim
+    arrays, levels = align([x if isinstance(x, Batched) else Batched(x, ()) for x in xs], ndim)
+    batch = np.broadcast_shapes(*[array.shape[: len(levels)] for array in arrays])
+    arrays = [np.broadcast_to(array, batch + array.shape[len(levels) :]) for array in arrays]
+    return Batched(np.concatenate(arrays, axis=len(levels) + axis % ndim), levels)
+
+
+def pad(x: Batched, pad_width: Any, **kwargs: Any) -> Batched:
+    return Batched(np.pad(x.array, ((0, 0),) * len(x.levels) + tuple(pad_width), **kwargs), x.levels)
+
+
+def solve(a: Any, b: Any) -> Batched:
+    vector = b.ndim == 1
+    (a, b), levels = align([a, expand_dims(b, 1) if vector else b], max(a.ndim, 2 if vector else b.ndim))
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    y = np.linalg.solve(a, np.broadcast_to(b, batch + b.shape[-2:]))
+    return Batched(y[..., 0] if vector else y, levels)
+
+
+def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Batched:
+    inputs, output = subscripts.split("->")
+    levels = tuple(sorted({level for x in operands for level in levels_of(x)}))
+    unused = iter(sorted(set("ABCDEFGHIJKLMNOPQRSTUVWXYZ") - set(subscripts)))
+    letters = {level: next(unused) for level in levels}
+    named = [
+        "".join(letters[level] for level in levels_of(x)) + axes
+        for x, axes in zip(operands, inputs.split(","), strict=True)
+    ]
+    bare = [x.array if isinstance(x, Batched) else x for x in operands]
+    return Batched(np.einsum(f"{','.join(named)}->{''.join(letters.values())}{output}", *bare, **kwargs), levels)
+
+
+RULES: dict[Any, Callable[..., Any]] = {
+    np.reshape: reshape,
+    np.expand_dims: expand_dims,
+    np.broadcast_to: broadcast_to,
+    np.transpose: transpose,
+    np.where: where,
+    np.concatenate: concatenate,
+    np.pad: pad,
+    np.einsum: einsum,
+    np.dot: matmul,
+    np.linalg.solve: solve,
+    np.swapaxes: along_axes(np.swapaxes, "axis1", "axis2"),
+    np.squeeze: lambda x, axis=None: reshape(x, np.empty(x.shape, bool).squeeze(axis).shape),
+    np.flip: lambda x, axis=None: Batched(np.flip(x.array, shift(axis, x)), x.levels),
+    np.roll: lambda x, s, axis: Batched(np.roll(x.array, s, shift(axis, x)), x.levels),
+    np.cumsum: lambda x, axis: Batched(np.cumsum(x.array, axis=shift(axis, x)), x.levels),
+    np.round: lambda x, decimals=0: Batched(np.round(x.array, decimals), x.levels),
+    **{f: reduction(f) for f in (np.sum, np.mean, np.max, np.min, np.all, np.any)},
+    **{f: arg_reduction(f) for f in (np.argmax, np.argmin)},
+    **{f: last_axes(f) for f in (np.tril, np.triu, np.linalg.inv, np.linalg.det, np.linalg.slogdet, np.linalg.cholesky)},
+    **{f: filled_like(f) for f in (np.zeros_like, np.ones_like, np.full_like)},
+}

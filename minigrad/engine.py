@@ -1,0 +1,464 @@
+"""Reverse-mode automatic differentiation: the graph, how it is recorded, and how it is walked back.
+
+A computation ``y = f(x)`` made of operations is recorded as a graph of :class:`Node`. The chain rule then runs
+from the output to the inputs: a node whose output has the cotangent ``g`` (the derivative of the final scalar
+with respect to that output) hands each of its inputs ``rule(g, y, *inputs)`` and is done. Three ideas:
+
+* **An operation is data**: a name, a forward on arrays, and one rule *per argument* (:class:`Op`). A gradient
+  nobody asked for is never computed.
+* **A rule is written once** in operators and NumPy functions, and read by whatever the arguments are: arrays give
+  a first derivative, tensors record themselves and so can be differentiated again, batches give ``vmap``.
+* **Broadcasting, dtypes and stale values are handled once**, in :func:`walk`, for every operation.
+
+Nodes point only backwards, so a graph is freed by reference counting the moment its output goes out of scope.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from heapq import heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from minigrad.backend import Array, BackendError, backend_of
+
+if TYPE_CHECKING:
+    from minigrad.tensor import Tensor
+
+Rule = Callable[..., Any]
+
+
+class GraphError(RuntimeError):
+    """The recorded graph cannot be walked: freed, never recorded, or overwritten since."""
+
+
+class NonFiniteError(FloatingPointError):
+    """A NaN or an infinity where a finite number was needed."""
+
+
+# ----------------------------------------------------------------------------------------------- modes
+class Mode(NamedTuple):
+    """What :func:`apply` does besides computing; local to the current context."""
+
+    record: bool = True
+    anomaly: bool = False
+
+
+_mode: ContextVar[Mode] = ContextVar("minigrad_mode", default=Mode())  # noqa: B039 - a Mode is immutable
+
+
+@contextmanager
+def mode(**changes: Any) -> Iterator[None]:
+    """Change the mode inside a ``with`` block, and restore it whatever happens there."""
+    token = _mode.set(_mode.get()._replace(**changes))
+    try:
+        yield
+    finally:
+        _mode.reset(token)
+
+
+def no_grad() -> Any:
+    """Record nothing inside the block (or the decorated function): evaluation, parameter updates."""
+    return mode(record=False)
+
+
+def enable_grad() -> Any:
+    """Record again, inside a ``no_grad`` block."""
+    return mode(record=True)
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations on tensors that require gradients are being recorded."""
+    return _mode.get().record
+
+
+def detect_anomaly() -> Any:
+    """Inside the block, the first NaN or infinity raises :class:`NonFiniteError` with the operation's name and the
+    line of your program that called it, forward and backward. Slow: for hunting bugs."""
+    return mode(anomaly=True)
+
+
+# ------------------------------------------------------------------------------------ operations and nodes
+class Op:
+    """A differentiable operation: a name, a forward, and one vector-Jacobian rule per argument.
+
+    Args:
+        name: how errors and graphs call it.
+        forward: ``forward(*arrays, **params) -> array``, made of NumPy functions.
+        rules: ``rule(g, y, *inputs, **params)`` returns the cotangent of its argument, where ``g`` is the cotangent
+            of the output ``y``; None for an argument that has no gradient. A rule may use operators, NumPy
+            functions and other ops, nothing else.
+        each: for any number of arguments, one rule ``each(i, g, y, *inputs, **params)`` for the i-th.
+        view: the output may share memory with the first input.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        forward: Callable[..., Array],
+        *rules: Rule | None,
+        each: Rule | None = None,
+        view: bool = False,
+        doc: str | None = None,
+    ) -> None:
+        self.name, self.forward, self.view = name, forward, view
+        self.rules: Any = _Each(each) if each is not None else rules
+        self.__doc__ = doc or f"``{name}``; see ``numpy.{name}``."
+
+    def __call__(self, *inputs: Any, **params: Any) -> Any:
+        if params and isinstance(self.forward, np.ufunc):
+            raise TypeError(f"{self.name}: keyword arguments {sorted(params)} are not supported on tensors")
+        return apply(self, inputs, params)
+
+    def __repr__(self) -> str:
+        return f"<minigrad op {self.name}>"
+
+
+class _Each:
+    """The rules of an operation on any number of arguments: ``rules[i]`` is ``each(i, ...)``."""
+
+    def __init__(self, each: Rule) -> None:
+        self.each = each
+
+    def __len__(self) -> int:
+        return sys.maxsize
+
+    def __getitem__(self, i: int) -> Rule:
+        return partial(self.each, i)
+
+
+class Node:
+    """One recorded application of an operation: what the walk needs to differentiate it."""
+
+    __slots__ = ("__weakref__", "inputs", "op", "out", "params", "rank", "versions", "where")
+
+    op: Op
+    inputs: Sequence[Any] | None  # tensors and constants, as they were passed; None once freed
+    params: dict[str, Any]
+    out: Array
+    versions: list[int]  # of the inputs when they were read
+    rank: int  # grows with time: an input's node always has a lower rank
+    where: str  # the user's line, in anomaly mode
+
+
+_next_rank = count(1).__next__
+_NO_PARAMS: dict[str, Any] = {}
+_tensor: Any = None  # the class of the outputs, set by minigrad.tensor: the engine needs no operators of its own
+
+
+def outputs_are(cls: type) -> type:
+    """Class decorator: make ``apply`` wrap its results in this class."""
+    global _tensor
+    _tensor = cls
+    return cls
+
+
+def apply(op: Op, inputs: Sequence[Any], params: dict[str, Any] = _NO_PARAMS) -> Any:
+    """Run ``op``; where an input is a Tensor, return a Tensor, recorded if a gradient may be asked for later.
+
+    Given arrays alone it returns a bare array: so a rule may call operations too, and costs nothing when it runs on
+    arrays.
+    """
+    Tensor = _tensor
+    arrays, any_tensor, tracked = [], False, False
+    for x in inputs:
+        if isinstance(x, Tensor):
+            any_tensor = True
+            arrays.append(x.array)
+            if x.tracked:
+                tracked = True
+        else:
+            arrays.append(x)
+    try:
+        y = op.forward(*arrays, **params)
+    except Exception as error:
+        raise explain(error, op, arrays) from error
+    if not any_tensor:
+        return y
+    if isinstance(y, np.generic):  # NumPy turns 0-d results into scalars
+        y = np.asarray(y)
+    out = Tensor.__new__(Tensor)
+    out.array = y
+    out.grad = None
+    out.version = inputs[0].version if op.view and isinstance(inputs[0], Tensor) else [0]
+    context = _mode.get()
+    if tracked and context.record and op.rules and y.dtype.kind == "f":
+        node = Node()
+        node.op, node.inputs, node.params, node.out = op, inputs, params, y
+        node.versions = [x.version[0] if isinstance(x, Tensor) else 0 for x in inputs]
+        node.rank = _next_rank()
+        out.node, out.tracked = node, True
+        if context.anomaly:
+            node.where = users_line()
+    else:
+        out.node, out.tracked = None, False
+    if context.anomaly and y.dtype.kind == "f":
+        check_finite(y, f"the forward of {op.name}", users_line())
+    return out
+
+
+# -------------------------------------------------------------------------------------------- the walk back
+def walk(
+    roots: Iterable[tuple[Tensor, Any]],
+    wanted: Iterable[Tensor] | None = None,
+    create_graph: bool = False,
+    retain_graph: bool = False,
+) -> dict[Any, Any]:
+    """Back-propagate: the cotangents of ``wanted`` (by default, of every leaf that requires a gradient).
+
+    Nodes are visited by decreasing rank, so each is met only after everything that used it: linear time, no
+    recursion, and a cotangent is dropped as soon as it has been handed on.
+
+    Args:
+        roots: pairs (tensor, its cotangent); cotangents are arrays, or Tensors where ``create_graph``.
+        wanted: walk only the paths that lead to these.
+        create_graph: run the rules on Tensors, so that the result can be differentiated again.
+        retain_graph: keep what the nodes remember, for another walk.
+
+    Returns:
+        cotangents by :func:`key`; what no path reached is absent.
+
+    Raises:
+        GraphError: part of the graph was freed by an earlier walk, or a value in it was overwritten since.
+    """
+    Tensor = _tensor
+    roots = list(roots)
+    targets = None if wanted is None else {key(x) for x in wanted}
+    relevant = None if targets is None else leading_to(targets, [root for root, _ in roots])
+    context = _mode.get()
+    kept = {level for pair in roots for x in pair for level in levels(x)}
+    cotangents: dict[Any, Any] = {}
+    found: dict[Any, Any] = {}
+    heap: list[tuple[int, Node]] = []
+
+    def receive(x: Tensor, g: Any) -> None:
+        node = x.node
+        if node is None:
+            found[x] = found[x] + g if x in found else g
+        elif node in cotangents:
+            cotangents[node] = cotangents[node] + g
+        else:
+            cotangents[node] = g
+            heappush(heap, (-node.rank, node))
+
+    for root, g in roots:
+        if root.tracked:
+            receive(root, g)
+    while heap:
+        node = heappop(heap)[1]
+        g = cotangents.pop(node)
+        if targets is not None:
+            if node in targets:
+                found[node] = g
+            if node not in relevant:
+                continue
+        op, inputs, params = node.op, node.inputs, node.params
+        rules = op.rules
+        if inputs is None:
+            raise GraphError(
+                f"the graph below {op.name} was freed by an earlier backward. To walk it twice, say "
+                "retain_graph=True the first time; to train, compute the loss again before each backward"
+            )
+        arrays = []
+        for i, x in enumerate(inputs):
+            if isinstance(x, Tensor):
+                arrays.append(x.array)
+                if x.version[0] != node.versions[i]:
+                    raise stale(op, i, x)
+            else:
+                arrays.append(x)
+        args, y = (inputs, remember(node)) if create_graph else (arrays, node.out)
+        for i, x in enumerate(inputs):
+            if not isinstance(x, Tensor) or not x.tracked:
+                continue
+            if relevant is not None and (x.node or x) not in relevant and (x.node or x) not in targets:
+                continue
+            rule = rules[i] if i < len(rules) else None
+            if rule is None:
+                continue
+            gx, array = rule(g, y, *args, **params), x.array
+            if type(gx) is not np.ndarray and not kept.issuperset(levels(gx)):
+                gx = sum_levels(gx, kept.union(levels(x)))
+            if gx.shape != array.shape:
+                gx = sum_to(gx, array.shape, op)
+            if gx.dtype is not array.dtype and gx.dtype != array.dtype:
+                gx = gx.astype(array.dtype)
+            if context.anomaly:
+                check_finite(gx, f"the backward of {op.name}", getattr(node, "where", "recorded outside this block"))
+            if x.node is None and not create_graph and (gx is g or getattr(gx, "base", None) is not None):
+                gx = gx.copy()  # a leaf's gradient shares memory with nothing
+            receive(x, gx)
+        if not (retain_graph or create_graph):
+            node.inputs = node.out = None
+    return found
+
+
+def key(x: Tensor) -> Any:
+    """What a cotangent is filed under: the node, which two tensors may share, or the leaf itself."""
+    return x if x.node is None else x.node
+
+
+def reachable(roots: Iterable[Tensor]) -> tuple[list[Node], set[Any]]:
+    """The nodes below ``roots``, and the leaves that require gradients."""
+    Tensor = _tensor
+    stack: list[Any] = [key(root) for root in roots if root.tracked]
+    nodes: set[Any] = set()
+    leaves: set[Any] = set()
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Tensor):
+            leaves.add(item)
+        elif item not in nodes:
+            nodes.add(item)
+            stack += [key(x) for x in item.inputs or () if isinstance(x, Tensor) and x.tracked]
+    return list(nodes), leaves
+
+
+def leading_to(targets: set[Any], roots: Iterable[Tensor]) -> set[Any]:
+    """The nodes below ``roots`` from which a target can be reached in at least one step."""
+    Tensor = _tensor
+    relevant: set[Any] = set()
+    for node in sorted(reachable(roots)[0], key=lambda node: node.rank):
+        for x in node.inputs or ():
+            if isinstance(x, Tensor) and x.tracked and (key(x) in targets or x.node in relevant):
+                relevant.add(node)
+                break
+        if node.inputs is None:  # freed: let the walk say so
+            relevant.add(node)
+    return relevant
+
+
+def wrap(array: Array) -> Tensor:
+    """A constant Tensor around ``array``, skipping the constructor's checks."""
+    x = _tensor.__new__(_tensor)
+    x.array, x.tracked, x.grad, x.node, x.version = array, False, None, None, [0]
+    return x
+
+
+def bare(x: Any) -> Any:
+    """The array of a Tensor; other arrays as they are; numbers and lists as NumPy arrays."""
+    return x.array if isinstance(x, _tensor) else as_operand(x)
+
+
+def as_operand(x: Any) -> Any:
+    """``x`` itself if it is an array or a Tensor; NumPy scalars, Python numbers and lists as arrays."""
+    return x if hasattr(x, "__array_function__") else np.asarray(x)
+
+
+def remember(node: Node) -> Tensor:
+    """The output of ``node`` as a Tensor again, still attached to the graph."""
+    y = wrap(node.out)
+    y.node, y.tracked = node, True
+    return y
+
+
+def sum_to(g: Any, shape: tuple[int, ...], op: Op) -> Any:
+    """Sum ``g`` over the axes along which an argument of shape ``shape`` was broadcast."""
+    extra = g.ndim - len(shape)
+    stretched = [extra + i for i, n in enumerate(shape) if extra + i >= 0 and n == 1 != g.shape[extra + i]]
+    axes = (*range(extra), *stretched)
+    if axes:
+        g = g.sum(axis=axes, keepdims=True)
+        if extra > 0:
+            g = g.reshape(g.shape[extra:])
+    if g.shape != shape:
+        raise GraphError(
+            f"the rule of {op.name} returned a cotangent of shape {g.shape} for an argument of shape {shape}; "
+            "it must have the argument's shape, or one that broadcasting makes of it"
+        )
+    return g
+
+
+def levels(x: Any) -> tuple[int, ...]:
+    """The vmaps that ``x`` (a Tensor or a bare array) is batched over."""
+    return getattr(x.array if isinstance(x, _tensor) else x, "levels", ())
+
+
+def innermost(x: Any) -> Array:
+    """The array inside a Tensor, and inside the Batched it may hold: all the examples."""
+    while hasattr(x, "array"):
+        x = x.array
+    return x
+
+
+#: Forget which example is which: each used the argument, so each contributes to its gradient.
+sum_level = Op("sum_level", lambda x, level: x.sum_level(level), lambda g, y, x, level: g)
+
+
+def sum_levels(g: Any, kept: set[int]) -> Any:
+    """Sum ``g`` over every batch level that is not in ``kept``."""
+    for level in levels(g):
+        if level not in kept:
+            g = sum_level(g, level=level)
+    return g
+
+
+# ------------------------------------------------------------------------------------- errors that teach
+def shapes_of(arrays: Iterable[Any]) -> str:
+    """'(2, 3) and (4,)': the shapes of the arrays among ``arrays``."""
+    return " and ".join(str(tuple(x.shape)) for x in arrays if hasattr(x, "shape")) or "no arrays"
+
+
+def explain(error: Exception, op: Op, arrays: Sequence[Any]) -> Exception:
+    """The error a forward raised, said in terms of the operation, its shapes and the way out."""
+    homes = {i: home.name for i, x in enumerate(arrays) if (home := backend_of(x)) is not None}
+    if len(set(homes.values())) > 1:
+        where = ", ".join(f"argument {i} is on {name}" for i, name in homes.items())
+        return BackendError(
+            f"{op.name}: {where}. Move one to the other's backend with .to(...), e.g. "
+            f"argument {max(homes)} with .to({homes[min(homes)]!r})"
+        )
+    if isinstance(error, (ValueError, TypeError, IndexError)) and type(error).__module__ in ("builtins", "numpy.exceptions"):
+        hint = hint_for(op, arrays)
+        kind = type(error) if type(error).__module__ == "builtins" else ValueError
+        return kind(f"{op.name} of {shapes_of(arrays)}: {error}{hint}")
+    return error
+
+
+def hint_for(op: Op, arrays: Sequence[Any]) -> str:
+    """What was probably meant, for the mistakes everyone makes."""
+    shapes = [x.shape for x in arrays if hasattr(x, "shape")]
+    if len(shapes) < 2:
+        return ""
+    a, b = shapes[:2]
+    if op.name == "matmul" and len(a) > 1 and len(b) > 1 and a[-1] == b[-1]:
+        return ". The last axes agree: did you mean a @ b.swapaxes(-1, -2)?"
+    if op.name == "linear" and len(b) == 2 and a[-1:] == b[:1]:
+        return f". linear computes x @ W.T, so W is (out, in) = {b[::-1]} here, not {b}"
+    if op.name in ("add", "subtract", "multiply", "divide") and len(a) != len(b) and a[:1] == b[:1]:
+        return ". Broadcasting aligns the last axes: add a trailing axis with expand_dims(..., -1)"
+    return ""
+
+
+def stale(op: Op, i: int, x: Tensor) -> GraphError:
+    return GraphError(
+        f"argument {i} of {op.name}, of shape {tuple(x.shape)}, was overwritten between the forward and this backward "
+        "(an optimizer step, assign_ or an item assignment), so its gradient would be wrong. Run backward before "
+        "the update, or compute the forward again after it"
+    )
+
+
+def check_finite(array: Any, what: str, where: str) -> None:
+    """Raise NonFiniteError if ``array`` holds a NaN or an infinity."""
+    if isinstance(array, _tensor):
+        array = array.data
+    array = getattr(array, "array", array)  # a Batched holds all its examples there
+    if not bool(np.isfinite(array).all()):
+        kind = "NaN" if bool(np.isnan(array).any()) else "infinity"
+        raise NonFiniteError(f"{what} produced a {kind}, in the line {where}")
+
+
+def users_line() -> str:
+    """The innermost line of the call stack that is outside this library."""
+    frame = sys._getframe()
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "minigrad":
+        frame = frame.f_back
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    return f"{file}:{line}: {linecache.getline(file, line).strip()}"

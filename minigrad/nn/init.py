@@ -1,0 +1,114 @@
+"""Initializations: random weights that neither explode nor vanish through the layers.
+
+Each fills a tensor in place, drawing from the generator of ``minigrad.manual_seed`` on the host, and returns it. For a
+layer h = W z with i.i.d. mean-0 entries, Var(h) = fan_in Var(W) E[z^2], and backwards fan_out takes fan_in's place: Xavier
+(Glorot & Bengio 2010) balances the two, Kaiming (He et al. 2015) adds the activation's gain.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minigrad.backend import generator
+from minigrad.tensor import Tensor
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """The factor that keeps an activation's output variance: sqrt(2) for relu, 5/3 for tanh, ...
+
+    Raises:
+        ValueError: an unknown activation.
+    """
+    gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2.0), "selu": 0.75}
+    if nonlinearity == "leaky_relu":
+        return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
+    if nonlinearity not in gains:
+        raise ValueError(f"no gain is known for {nonlinearity!r}; choose one of {', '.join([*gains, 'leaky_relu'])}")
+    return gains[nonlinearity]
+
+
+def fans(tensor: Tensor) -> tuple[int, int]:
+    """(fan_in, fan_out): how many inputs an output sums, and how many outputs an input reaches.
+
+    Raises:
+        ValueError: fewer than two axes, which have no fans.
+    """
+    if tensor.ndim < 2:
+        raise ValueError(f"fan_in and fan_out need a weight of at least 2 axes (out, in, ...), not shape {tensor.shape}")
+    receptive = math.prod(tensor.shape[2:])
+    return tensor.shape[1] * receptive, tensor.shape[0] * receptive
+
+
+def _fan(tensor: Tensor, mode: str) -> float:
+    fan_in, fan_out = fans(tensor)
+    choices = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}
+    if mode not in choices:
+        raise ValueError(f"mode must be one of {', '.join(choices)}, not {mode!r}")
+    return choices[mode]
+
+
+def constant_(tensor: Tensor, value: float) -> Tensor:
+    """Every entry ``value``."""
+    return tensor.assign_(np.full(tensor.shape, value, tensor.dtype))
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    return constant_(tensor, 0.0)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    return constant_(tensor, 1.0)
+
+
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
+    """Independent N(mean, std^2) entries."""
+    return tensor.assign_(generator().normal(mean, std, tensor.shape))
+
+
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
+    """Independent entries, uniform on [a, b)."""
+    return tensor.assign_(generator().uniform(a, b, tensor.shape))
+
+
+def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """N(0, gain^2 * 2 / (fan_in + fan_out))."""
+    return normal_(tensor, 0.0, gain / math.sqrt(_fan(tensor, "fan_avg")))
+
+
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """Uniform with the variance of :func:`xavier_normal_`: on +- gain * sqrt(6 / (fan_in + fan_out))."""
+    bound = gain * math.sqrt(3 / _fan(tensor, "fan_avg"))
+    return uniform_(tensor, -bound, bound)
+
+
+def kaiming_normal_(tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
+    """N(0, gain^2 / fan), with the gain of ``nonlinearity`` (``a`` is leaky_relu's slope) and fan_in, fan_out or fan_avg."""
+    return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode)))
+
+
+def kaiming_uniform_(tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
+    """Uniform with the variance of :func:`kaiming_normal_`."""
+    bound = calculate_gain(nonlinearity, a) * math.sqrt(3 / _fan(tensor, mode))
+    return uniform_(tensor, -bound, bound)
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """A random matrix with orthonormal rows or columns (whichever are fewer), times ``gain``: it keeps norms exactly.
+
+    Trailing axes are flattened into the columns. Haar-distributed: the Q of a Gaussian's QR, with the signs of R's
+    diagonal (Mezzadri 2007; Saxe et al. 2014).
+    """
+    fans(tensor)
+    rows, cols = tensor.shape[0], math.prod(tensor.shape[1:])
+    q, r = np.linalg.qr(generator().standard_normal((max(rows, cols), min(rows, cols))))
+    q = q * np.sign(np.diagonal(r))
+    return tensor.assign_(gain * (q if rows >= cols else q.T).reshape(tensor.shape))
+
+
+BY_NAME: dict[str, Any] = {
+    f.__name__.rstrip("_"): f
+    for f in (xavier_normal_, xavier_uniform_, kaiming_normal_, kaiming_uniform_, orthogonal_, normal_, uniform_, zeros_, ones_)
+}

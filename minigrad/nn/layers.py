@@ -1,0 +1,123 @@
+"""The elementary layers, and the containers that chain them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from minigrad.engine import apply
+from minigrad.nn import init
+from minigrad.nn.functional import dropout
+from minigrad.nn.module import Module, Parameter
+from minigrad.ops.linalg import linear
+from minigrad.tensor import Tensor, get_default_dtype
+
+
+class Linear(Module):
+    """x -> x W^T + b, for x of shape (..., in_features).
+
+    Weights and bias start uniform on +- 1 / sqrt(in_features), as in PyTorch.
+
+    Attributes:
+        weight: (out_features, in_features).
+        bias: (out_features,), or None.
+    """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, dtype: Any = None) -> None:
+        if in_features < 1 or out_features < 1:
+            raise ValueError(f"Linear needs at least one input and one output, not {in_features} and {out_features}")
+        dtype = dtype or get_default_dtype()
+        self.in_features, self.out_features = in_features, out_features
+        self.weight = Parameter(np.empty((out_features, in_features), dtype))
+        self.bias = Parameter(np.empty(out_features, dtype)) if bias else None
+        bound = 1 / math.sqrt(in_features)
+        init.uniform_(self.weight, -bound, bound)
+        if self.bias is not None:
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, x: Any) -> Tensor:
+        return apply(linear, (x, self.weight) if self.bias is None else (x, self.weight, self.bias))
+
+    def extra_repr(self) -> str:
+        return f"{self.in_features}, {self.out_features}" + (", bias=False" if self.bias is None else "")
+
+
+class Flatten(Module):
+    """All axes from ``start_dim`` on as one: (N, C, H, W) -> (N, C H W)."""
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(self.start_dim, self.end_dim)
+
+
+class Identity(Module):
+    """x -> x."""
+
+    def forward(self, x: Any) -> Any:
+        return x
+
+
+class Dropout(Module):
+    """In training, zero each entry with probability ``p`` and scale the rest by 1 / (1 - p); otherwise the identity."""
+
+    def __init__(self, p: float = 0.5) -> None:
+        if not 0 <= p <= 1:
+            raise ValueError(f"Dropout: p is a probability between 0 and 1, not {p}")
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        return dropout(x, self.p, self.training)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+class Sequential(Module):
+    """Modules applied one after the other; indexed and named by position."""
+
+    def __init__(self, *modules: Module) -> None:
+        for i, module in enumerate(modules):
+            if not isinstance(module, Module):
+                raise TypeError(f"Sequential takes modules, but argument {i} is a {type(module).__name__}")
+            setattr(self, str(i), module)
+
+    def forward(self, x: Any) -> Any:
+        for _, module in self.children():
+            x = module(x)
+        return x
+
+    def __len__(self) -> int:
+        return len(list(self.children()))
+
+    def __iter__(self) -> Iterator[Module]:
+        return (module for _, module in self.children())
+
+    def __getitem__(self, index: int | slice) -> Any:
+        picked = list(self)[index]
+        return Sequential(*picked) if isinstance(picked, list) else picked
+
+
+class ModuleList(Module):
+    """A list of modules whose parameters are found."""
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        for module in modules:
+            self.append(module)
+
+    def append(self, module: Module) -> ModuleList:
+        if not isinstance(module, Module):
+            raise TypeError(f"ModuleList holds modules, not a {type(module).__name__}")
+        setattr(self, str(len(self)), module)
+        return self
+
+    __len__ = Sequential.__len__
+    __iter__ = Sequential.__iter__
+
+    def __getitem__(self, index: int | slice) -> Any:
+        picked = list(self)[index]
+        return ModuleList(picked) if isinstance(picked, list) else picked

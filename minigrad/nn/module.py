@@ -1,0 +1,231 @@
+"""Module: a function with parameters. There is no registry: a module's state is whatever its attributes hold.
+
+A :class:`Parameter` is learned, a :class:`Buffer` is state that is saved but not learned, a :class:`Module` is a part.
+They are found by looking at the attributes, in the order they were assigned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minigrad import backend as _backend
+from minigrad.tensor import Tensor, as_array
+
+
+class Parameter(Tensor):
+    """A tensor that a module learns: it requires gradients from the start."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True, dtype: Any = None) -> None:
+        super().__init__(data, requires_grad, dtype)
+
+
+class Buffer(Tensor):
+    """State that belongs to a module and its checkpoints but is not learned, such as running statistics."""
+
+    __slots__ = ()
+
+
+class StateDictError(ValueError):
+    """A state dict does not fit the module; the message lists every key that is wrong."""
+
+
+class Module:
+    """Base class of layers and networks: define parameters in ``__init__`` and the computation in ``forward``."""
+
+    training = True
+
+    def forward(self, *inputs: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} defines no forward(self, ...)")
+
+    def __call__(self, *inputs: Any, **kwargs: Any) -> Any:
+        return self.forward(*inputs, **kwargs)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(self.__dict__.get(name), Parameter) and not isinstance(value, (Parameter, type(None))):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a Parameter; assigning a {type(value).__name__} would silently stop its "
+                f"training. To change its numbers: module.{name}.assign_(value); to replace it: Parameter(value)"
+            )
+        items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+        if any(isinstance(item, (Module, Parameter)) for item in items):
+            raise TypeError(
+                f"{type(self).__name__}.{name}: modules inside a plain {type(value).__name__} would not be found, and so "
+                "not trained. Use nn.ModuleList, nn.Sequential, or an attribute each"
+            )
+        object.__setattr__(self, name, value)
+
+    # ------------------------------------------------------------------------------------ walking over the parts
+    def children(self) -> Iterator[tuple[str, Module]]:
+        """(attribute name, module) of the immediate parts."""
+        return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """(dotted name, module), this one first, every module once."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Module]] = [(prefix, self)]
+        while stack:
+            name, module = stack.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            yield name, module
+            stack += [(f"{name}.{part}" if name else part, child) for part, child in reversed(list(module.children()))]
+
+    def modules(self) -> Iterator[Module]:
+        return (module for _, module in self.named_modules())
+
+    def _named(self, kind: type | tuple[type, ...]) -> Iterator[tuple[str, Any]]:
+        for prefix, module in self.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, kind):
+                    yield (f"{prefix}.{name}" if prefix else name), value
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """(dotted name, parameter) in the order of definition; a shared parameter once."""
+        seen: set[int] = set()
+        for name, parameter in self._named(Parameter):
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield name, parameter
+
+    def parameters(self) -> Iterator[Parameter]:
+        return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
+        """(dotted name, buffer) in the order of definition."""
+        return self._named(Buffer)
+
+    def apply(self, function: Callable[[Module], Any]) -> Module:
+        """Call ``function`` on every module, the parts before the whole; returns the module."""
+        for module in reversed(list(self.modules())):
+            function(module)
+        return self
+
+    # ------------------------------------------------------------------------------------------------- modes
+    def train(self, mode: bool = True) -> Module:
+        """Training mode (dropout on, batch statistics), or evaluation mode with ``mode=False``."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Module:
+        """Evaluation mode."""
+        return self.train(False)
+
+    def requires_grad_(self, value: bool = True) -> Module:
+        """Freeze (False) or unfreeze every parameter."""
+        for parameter in self.parameters():
+            parameter.requires_grad = value
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget every parameter's gradient."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def to(self, backend: str | None = None, dtype: Any = None) -> Module:
+        """Move every parameter and buffer to a backend, or cast the floating-point ones to a dtype, in place.
+
+        Raises:
+            BackendError: the backend is unknown or not installed.
+        """
+        for _, tensor in self._named((Parameter, Buffer)):
+            array = tensor.array if backend is None else _backend.move(tensor.array, backend)
+            if dtype is not None and array.dtype.kind == "f":
+                array = array.astype(dtype)
+            if array is not tensor.array:
+                tensor.data, tensor.grad = array, None
+        return self
+
+    # -------------------------------------------------------------------------------------------------- state
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """A snapshot of every parameter and buffer by dotted name, with PyTorch's names and layouts: NumPy copies."""
+        return {name: _backend.to_numpy(tensor.array).copy() for name, tensor in self._named((Parameter, Buffer))}
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+        """Copy the arrays of ``state`` (tensors or anything NumPy can read) into the parameters and buffers.
+
+        Args:
+            strict: every key must be there, and no other; otherwise only common keys are loaded.
+
+        Raises:
+            StateDictError: missing, unexpected or mis-shaped keys, all listed; then nothing is loaded.
+        """
+        own = dict(self._named((Parameter, Buffer)))
+        arrays = {name: value.array if isinstance(value, Tensor) else as_array(np.asarray(value)) for name, value in state.items()}
+        missing = [name for name in own if name not in arrays]
+        unexpected = [name for name in arrays if name not in own]
+        wrong = [
+            f"{name} has shape {tuple(arrays[name].shape)}, the module's has {own[name].shape}"
+            for name in own
+            if name in arrays and tuple(arrays[name].shape) != tuple(own[name].shape)
+        ]
+        complaints = [
+            f"{title}: {', '.join(names)}"
+            for title, names in (("missing", missing * strict), ("unexpected", unexpected * strict), ("mis-shaped", wrong))
+            if names
+        ]
+        if complaints:
+            raise StateDictError(f"the state dict does not fit {type(self).__name__}; " + "; ".join(complaints))
+        for name, tensor in own.items():
+            if name in arrays:
+                tensor.assign_(arrays[name])
+
+    # -------------------------------------------------------------------------------------------- description
+    def extra_repr(self) -> str:
+        """What a layer prints between its parentheses."""
+        return ""
+
+    def parameter_count(self) -> int:
+        """How many numbers the parameters hold."""
+        return sum(parameter.size for parameter in self.parameters())
+
+    def __repr__(self) -> str:
+        name, count = type(self).__name__, self.parameter_count()
+        note = f"  # {count:,} parameters" if count else ""
+        parts = [f"({part}): {child!r}" for part, child in self.children()]
+        if not parts:
+            return f"{name}({self.extra_repr()}){note}"
+        body = "\n".join("  " + line for part in parts for line in part.split("\n"))
+        return f"{name}({self.extra_repr()}{note}\n{body}\n)"
+
+
+@contextmanager
+def _swapped(module: Module, values: Mapping[str, Any]) -> Iterator[None]:
+    own = dict(module._named((Parameter, Buffer)))
+    unknown = [name for name in values if name not in own]
+    if unknown:
+        raise StateDictError(f"functional_call: {type(module).__name__} has no {', '.join(unknown)}; it has {', '.join(own)}")
+    places = {
+        id(value): [(vars(part), name) for part in module.modules() for name, other in vars(part).items() if other is value]
+        for value in (own[name] for name in values)
+    }
+    changed = [(attributes, name, own[key], values[key]) for key in values for attributes, name in places[id(own[key])]]
+    try:
+        for attributes, name, _, new in changed:
+            attributes[name] = new
+        yield
+    finally:
+        for attributes, name, old, _ in changed:
+            attributes[name] = old
+
+
+def functional_call(module: Module, params: Mapping[str, Any], *inputs: Any, **kwargs: Any) -> Any:
+    """``module(*inputs)`` with the parameters (and buffers) in ``params`` in place of its own.
+
+    So a module becomes a function of its parameters, and every transformation applies::
+
+        loss = lambda params, x, y: F.cross_entropy(functional_call(model, params, x), y)
+        per_example = vmap(grad(loss), in_axes=(None, 0, 0))(dict(model.named_parameters()), X, Y)
+
+    Raises:
+        StateDictError: a name the module does not have.
+    """
+    with _swapped(module, params):
+        return module(*inputs, **kwargs)

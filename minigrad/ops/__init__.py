@@ -1,0 +1,18 @@
+"""The table of operations. Each file is a chapter: a forward and its rules, side by side."""
+
+from minigrad.ops import activations, elementwise, indexing, linalg, losses, reductions, shapes
+from minigrad.ops.table import NUMPY, TABLE, composite, op
+
+__all__ = [
+    "NUMPY",
+    "TABLE",
+    "activations",
+    "composite",
+    "elementwise",
+    "indexing",
+    "linalg",
+    "losses",
+    "op",
+    "reductions",
+    "shapes",
+]

@@ -1,0 +1,216 @@
+"""Softmax and the losses made of it, fused: stable, and one node of the graph instead of a dozen.
+
+A fused rule is a formula in the operation's *arguments*, never in saved intermediates: so it can be differentiated again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad.engine import Op, as_operand, bare
+from minigrad.ops.elementwise import clip, square
+from minigrad.ops.reductions import mean, sum
+from minigrad.ops.shapes import moveaxis
+from minigrad.ops.table import composite, op
+
+
+def _softmax(x: Any, axis: int = -1) -> Any:
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def _log_softmax(x: Any, axis: int = -1) -> Any:
+    z = x - x.max(axis=axis, keepdims=True)
+    return z - np.log(np.exp(z).sum(axis=axis, keepdims=True))
+
+
+softmax = op(
+    "softmax",
+    _softmax,
+    lambda g, y, x, axis=-1: y * (g - (g * y).sum(axis=axis, keepdims=True)),
+    doc="exp(x) / sum(exp(x)) along ``axis``.",
+)
+log_softmax = op(
+    "log_softmax",
+    _log_softmax,
+    lambda g, y, x, axis=-1: g - np.exp(y) * g.sum(axis=axis, keepdims=True),
+    doc="log(softmax(x)) along ``axis``, without underflow.",
+)
+
+
+def one_hot(labels: Any, classes: int, dtype: Any = None) -> Any:
+    """The rows of the identity that ``labels`` (integers, any shape) choose: shape (*labels.shape, classes).
+
+    Raises:
+        ValueError: a label outside 0 .. classes - 1.
+    """
+    labels = as_operand(labels)
+    check_labels(labels, classes)
+    return (labels[..., None] == np.arange(classes, like=labels)).astype(dtype or np.float32)
+
+
+def check_labels(labels: Any, classes: int) -> None:
+    """Class labels must be integers in 0 .. classes - 1 (NumPy would read -1 as the last class)."""
+    labels = bare(labels)
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"class labels must be integers, not {labels.dtype}; for probabilities pass the shape of the logits")
+    if hasattr(labels, "levels"):  # one label per example of a vmap
+        labels = labels.array
+    if labels.size and (labels.min() < 0 or labels.max() >= classes):
+        raise ValueError(
+            f"class labels must lie in 0..{classes - 1} for {classes} classes, but range over "
+            f"{int(labels.min())}..{int(labels.max())}"
+        )
+
+
+def _cross_entropy(z: Any, t: Any, smoothing: float, total: float) -> Any:
+    check_labels(t, z.shape[-1])
+    z = z - z.max(axis=-1, keepdims=True)
+    picked = z[(*[np.arange(n, like=t).reshape((-1,) + (1,) * (t.ndim - k - 1)) for k, n in enumerate(t.shape)], t)]
+    losses = np.log(np.exp(z).sum(axis=-1)) - picked
+    if smoothing:
+        losses = losses + smoothing * (picked - z.sum(axis=-1) / z.shape[-1])
+    return losses.sum() / total if total else losses
+
+
+def _cross_entropy_rule(g: Any, y: Any, z: Any, t: Any, smoothing: float, total: float) -> Any:
+    """softmax(z) minus the target distribution."""
+    K = z.shape[-1]
+    target = one_hot(t, K, z.dtype)
+    if smoothing:
+        target = (1 - smoothing) * target + smoothing / K
+    return (softmax(z) - target) * (g / total if total else g[..., None])
+
+
+# One node: a lone Op rather than an entry, since the public function below is the entry.
+cross_entropy_ = Op("cross_entropy", _cross_entropy, _cross_entropy_rule)
+
+
+@composite()
+def cross_entropy(logits: Any, target: Any, reduction: str = "mean", label_smoothing: float = 0.0) -> Any:
+    """-sum_k target_k log softmax(logits)_k, over classes on axis 1 (axis 0 of a single example), as in PyTorch.
+
+    Args:
+        logits: shape (N, K), (K,) or (N, K, d1, ...).
+        target: class indices, of the shape of ``logits`` without its class axis; or probabilities, of its whole shape.
+        reduction: "mean" or "sum" over the examples, or "none".
+        label_smoothing: this much of the target is spread evenly over the classes.
+
+    Raises:
+        ValueError: shapes that do not fit, labels out of range, an unknown reduction.
+    """
+    check_reduction("cross_entropy", reduction)
+    target = as_operand(target)
+    if logits.ndim > 2:
+        logits = moveaxis(logits, 1, -1)
+        target = moveaxis(target, 1, -1) if target.ndim == logits.ndim else target
+    if target.shape == logits.shape:
+        if label_smoothing:
+            target = (1 - label_smoothing) * target + label_smoothing / logits.shape[-1]
+        return reduce(-sum(target * log_softmax(logits), axis=-1), reduction)
+    if target.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"cross_entropy: logits of shape {logits.shape} (classes last) need class indices of shape {logits.shape[:-1]} or "
+            f"probabilities of shape {logits.shape}, not {target.shape}"
+        )
+    total = 0 if reduction == "none" else 1 if reduction == "sum" else max(target.size, 1)
+    return cross_entropy_(logits, target, smoothing=label_smoothing, total=total)
+
+
+
+def _bce(z: Any, t: Any) -> Any:
+    return np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))
+
+
+def _sigmoid_minus(z: Any, t: Any) -> Any:
+    from minigrad.ops.activations import sigmoid
+
+    return sigmoid(z) - t
+
+
+bce_ = op("bce_with_logits", _bce, lambda g, y, z, t: g * _sigmoid_minus(z, t), lambda g, y, z, t: -g * z)
+
+
+@composite()
+def binary_cross_entropy_with_logits(logits: Any, target: Any, reduction: str = "mean") -> Any:
+    """-t log sigmoid(z) - (1 - t) log(1 - sigmoid(z)), of logits z and targets t in [0, 1] of the same shape.
+
+    Raises:
+        ValueError: the shapes differ, or the reduction is unknown.
+    """
+    check_reduction("binary_cross_entropy_with_logits", reduction)
+    check_same_shape("binary_cross_entropy_with_logits", logits, target)
+    return reduce(bce_(logits, target), reduction)
+
+
+def binary_cross_entropy(p: Any, target: Any, reduction: str = "mean") -> Any:
+    """-t log p - (1 - t) log(1 - p), each logarithm kept above -100 as in PyTorch. Prefer the form on logits."""
+    check_reduction("binary_cross_entropy", reduction)
+    check_same_shape("binary_cross_entropy", p, target)
+    log_p, log_q = clip(np.log(p), -100), clip(np.log1p(-p), -100)
+    return reduce(-(target * log_p + (1 - target) * log_q), reduction)
+
+
+def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
+    """(prediction - target)^2, averaged over every entry."""
+    check_reduction("mse_loss", reduction)
+    check_same_shape("mse_loss", prediction, target)
+    return reduce(square(prediction - target), reduction)
+
+
+def l1_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
+    """|prediction - target|, averaged over every entry."""
+    check_reduction("l1_loss", reduction)
+    check_same_shape("l1_loss", prediction, target)
+    return reduce(abs(prediction - target), reduction)
+
+
+def huber_loss(prediction: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
+    """Quadratic within ``delta`` of the target, linear beyond: e^2/2 or delta (|e| - delta/2)."""
+    check_reduction("huber_loss", reduction)
+    check_same_shape("huber_loss", prediction, target)
+    if not delta > 0:
+        raise ValueError(f"huber_loss: delta must be positive, not {delta}")
+    e = abs(prediction - target)
+    near = clip(e, None, delta)
+    return reduce(near * (e - 0.5 * near), reduction)
+
+
+def nll_loss(log_probabilities: Any, target: Any, reduction: str = "mean") -> Any:
+    """-log_probabilities[n, target[n]], for class indices: what cross_entropy is after log_softmax."""
+    check_reduction("nll_loss", reduction)
+    target = as_operand(target)
+    if tuple(target.shape) != tuple(log_probabilities.shape[:-1]):
+        raise ValueError(f"nll_loss: log-probabilities of shape {log_probabilities.shape} need labels of shape "
+                         f"{log_probabilities.shape[:-1]}, not {target.shape}")
+    picked = log_probabilities * one_hot(target, log_probabilities.shape[-1], log_probabilities.dtype)
+    return reduce(-sum(picked, axis=-1), reduction)
+
+
+def kl_div(log_q: Any, p: Any, reduction: str = "mean") -> Any:
+    """p (log p - log_q), the terms of KL(p || q) from log-probabilities ``log_q``; 0 where p = 0.
+
+    ``reduction="batchmean"`` divides the sum by the first axis, which is the mean divergence.
+    """
+    if reduction != "batchmean":
+        check_reduction("kl_div", reduction)
+    check_same_shape("kl_div", log_q, p)
+    terms = p * (np.log(np.where(p > 0, p, 1)) - log_q)
+    return sum(terms) / log_q.shape[0] if reduction == "batchmean" else reduce(terms, reduction)
+
+
+def reduce(losses: Any, reduction: str) -> Any:
+    return losses if reduction == "none" else mean(losses) if reduction == "mean" else sum(losses)
+
+
+def check_reduction(name: str, reduction: str) -> None:
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
+
+
+def check_same_shape(name: str, prediction: Any, target: Any) -> None:
+    """A target of another shape would broadcast: (N, 1) against (N,) is an N x N table of wrong differences."""
+    if prediction.shape != target.shape:
+        raise ValueError(f"{name}: the prediction has shape {prediction.shape} and the target {target.shape}; they must agree")

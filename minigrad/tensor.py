@@ -1,0 +1,575 @@
+"""Tensor: an array that remembers how it was computed.
+
+The engine needs five facts of a tensor (its array, whether it is tracked, its gradient, its node, its version); this
+file gives it the operators, methods and protocols that make it feel like a NumPy array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad import backend as _backend
+from minigrad.backend import Array
+from minigrad.engine import GraphError, NonFiniteError, Op, apply, is_grad_enabled, levels, outputs_are, walk, wrap
+from minigrad.ops import NUMPY
+from minigrad.ops import elementwise as E
+from minigrad.ops import indexing, linalg, reductions, shapes
+
+_default_dtype = np.dtype(np.float32)
+
+
+def set_default_dtype(dtype: Any) -> None:
+    """The dtype given to Python floats, and to zeros, randn, ... where none is named (float32 at first).
+
+    Raises:
+        TypeError: not a real floating-point dtype.
+    """
+    global _default_dtype
+    dtype = np.dtype(dtype)
+    if dtype.kind != "f":
+        raise TypeError(f"the default dtype must be a real floating-point one, such as float32, not {dtype}")
+    _default_dtype = dtype
+
+
+def get_default_dtype() -> np.dtype:
+    """The dtype that ``set_default_dtype`` set."""
+    return _default_dtype
+
+
+def as_array(data: Any, dtype: Any = None) -> Array:
+    """``data`` as an array: NumPy data goes to the current backend, Python floats get the default dtype."""
+    if isinstance(data, Tensor):
+        data = data.array
+    if not hasattr(data, "dtype"):
+        if isinstance(data, (list, tuple)) and any(isinstance(x, Tensor) for x in data):
+            raise TypeError("a list of tensors is not an array; join them with minigrad.stack, which keeps their gradients")
+        data = np.asarray(data)
+        if dtype is None and data.dtype == np.float64:
+            dtype = _default_dtype
+    if isinstance(data, (np.ndarray, np.generic)):
+        if data.dtype.kind not in "biuf":
+            raise TypeError(f"a tensor holds real numbers or bools; this data has dtype {data.dtype} (is it ragged, or text?)")
+        data = _backend.current().asarray(data)
+    return data if dtype is None or data.dtype == dtype else data.astype(dtype)
+
+
+@outputs_are
+class Tensor:
+    """An array on some backend, and its place in the graph of the computation that made it.
+
+    Args:
+        data: an array (shared, not copied), a number, or nested lists of numbers.
+        requires_grad: record what is computed from it, so that ``backward`` can fill ``grad``.
+        dtype: cast to this; by default the array's own, and for Python floats the default dtype.
+
+    Attributes:
+        grad: after ``backward``, the derivative of the loss by this tensor; on leaves only.
+
+    Raises:
+        TypeError: the data is not real numbers, or ``requires_grad`` is asked of integers or bools.
+    """
+
+    __slots__ = ("__weakref__", "array", "grad", "node", "tracked", "version")
+
+    array: Array
+    grad: Tensor | None
+    node: Any
+    tracked: bool
+    version: list[int]  # one cell, shared by all tensors that share the memory
+
+    def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
+        self.array = as_array(data, dtype)
+        self.grad, self.node, self.tracked = None, None, False
+        self.version = data.version if isinstance(data, Tensor) and data.array is self.array else [0]
+        if requires_grad:
+            self.requires_grad = True
+
+    # ------------------------------------------------------------------------------------------- description
+    @property
+    def data(self) -> Array:
+        """The bare array. ``t.data -= x`` and ``t.data = x`` are noticed by the graph; ``t.data[...] = x`` is not."""
+        return self.array
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        self.array = as_array(value)
+        self.version[0] += 1
+
+    @property
+    def requires_grad(self) -> bool:
+        return self.tracked
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value and self.array.dtype.kind != "f":
+            raise TypeError(
+                f"a tensor of {self.array.dtype} cannot require gradients: a derivative needs real numbers. "
+                "Make it floating-point with .astype('float32') first"
+            )
+        if not value and self.node is not None:
+            raise GraphError("only a leaf can stop requiring gradients; take .detach() of a computed tensor")
+        self.tracked = value
+
+    def requires_grad_(self, value: bool = True) -> Tensor:
+        """Set ``requires_grad``; returns the tensor."""
+        self.requires_grad = value
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Not the result of a recorded operation: made by the user, or computed from constants."""
+        return self.node is None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.array.ndim
+
+    @property
+    def size(self) -> int:
+        return self.array.size
+
+    @property
+    def dtype(self) -> Any:
+        return self.array.dtype
+
+    @property
+    def nbytes(self) -> int:
+        return self.array.nbytes
+
+    @property
+    def backend(self) -> str:
+        """The name of the array library that holds the numbers."""
+        home = _backend.backend_of(self.array)
+        return home.name if home else type(self.array).__name__
+
+    @property
+    def T(self) -> Tensor:
+        """The axes reversed."""
+        return apply(shapes.transpose, (self,))
+
+    @property
+    def mT(self) -> Tensor:
+        """The last two axes exchanged."""
+        return apply(shapes.swapaxes, (self, -1, -2))
+
+    def __repr__(self) -> str:
+        if levels(self):
+            return f"Tensor(one of a vmap's examples, shape={self.shape}, dtype={self.dtype})"
+        name = type(self).__name__
+        text = np.array2string(_backend.to_numpy(self.array), separator=", ", prefix=name + "(", threshold=100, precision=4)
+        notes = [f"dtype={self.dtype}"] if self.dtype not in (_default_dtype, np.int64, np.bool_) else []
+        notes += [f"backend={self.backend!r}"] if self.backend != "numpy" else []
+        notes += [f"from {self.node.op.name}"] if self.node else ["requires_grad=True"] if self.tracked else []
+        return f"{name}({', '.join([text, *notes])})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and self.size == 1 else format(repr(self), spec)
+
+    # ----------------------------------------------------------------------------------------- differentiation
+    def backward(self, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:
+        """Add d(self)/d(leaf) to the ``grad`` of every leaf that requires it.
+
+        Args:
+            gradient: the cotangent of this tensor, of its shape; 1 for a scalar.
+            retain_graph: keep the graph, for a second backward.
+            create_graph: record the gradients' own computation, so that they can be differentiated again.
+
+        Raises:
+            GraphError: nothing was recorded, the tensor is not a scalar and no gradient was given, the graph was freed, or
+                a value in it was overwritten since.
+            NonFiniteError: the scalar is NaN.
+        """
+        seed = seed_of(self, gradient, create_graph)
+        if gradient is None and not levels(self) and bool(np.isnan(self.array)):
+            raise NonFiniteError(
+                "the loss is NaN, so every gradient would be. Run the forward inside minigrad.detect_anomaly() to see the "
+                "operation that made it; common causes are a learning rate too large, log(0) and 0/0"
+            )
+        for leaf, g in walk([(self, seed)], None, create_graph, retain_graph).items():
+            if not isinstance(g, Tensor):
+                if g is seed:  # this tensor is itself a leaf
+                    g = g.copy()
+                g = wrap(np.asarray(g) if isinstance(g, np.generic) else g)
+            leaf.grad = g if leaf.grad is None else leaf.grad + g
+
+    def detach(self) -> Tensor:
+        """The same numbers (the same memory), as a constant."""
+        y = wrap(self.array)
+        y.version = self.version
+        return y
+
+    def assign_(self, value: Any) -> Tensor:
+        """Overwrite the numbers in place, as an optimizer does; a graph that still needs the old ones will say so.
+
+        Raises:
+            GraphError: this tensor is the result of a recorded operation.
+            ValueError: the shapes differ.
+        """
+        if self.node is not None:
+            raise GraphError(f"the result of {self.node.op.name} is part of a graph and cannot be overwritten; take .detach()")
+        value = as_array(value)
+        if value.shape != self.shape:
+            raise ValueError(f"assign_: a tensor of shape {self.shape} cannot take a value of shape {value.shape}")
+        self.array[...] = _backend.move(value, self.backend)
+        self.version[0] += 1
+        return self
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if self.node is not None or (self.tracked and is_grad_enabled()):
+            raise GraphError(
+                "item assignment is not differentiable. Build the tensor with where, concatenate or stack; or, to set "
+                "numbers that are no part of a graph, do it inside minigrad.no_grad()"
+            )
+        if isinstance(value, Tensor):
+            value = value.array
+        self.array[bare_index(index)] = value
+        self.version[0] += 1
+
+    # ----------------------------------------------------------------------------------------- to other things
+    def numpy(self) -> np.ndarray:
+        """The numbers as a NumPy array: a read-only view on NumPy's backend, a copy from elsewhere."""
+        if levels(self):
+            raise TypeError("inside vmap a value cannot become a NumPy array: it stands for many examples at once")
+        array = _backend.to_numpy(self.array)
+        if array is self.array:
+            array = array.view()
+            array.flags.writeable = False  # writing here would go unnoticed by the graph
+        return array
+
+    def item(self) -> Any:
+        """The only entry, as a Python number."""
+        if levels(self):
+            raise TypeError("inside vmap a value is not one number: it stands for many examples at once")
+        if self.size != 1:
+            raise ValueError(f"item: a tensor of shape {self.shape} is not one number")
+        return self.array.item()
+
+    def tolist(self) -> Any:
+        return self.numpy().tolist()
+
+    def to(self, backend: str) -> Tensor:
+        """This tensor on another backend; gradients find their way back.
+
+        Raises:
+            BackendError: the backend is unknown or not installed.
+        """
+        _backend.get_backend(backend)
+        return self if backend == self.backend else apply(_to, (self,), {"name": backend})
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError("a tensor is not converted to an array silently, because that would cut the graph: say .numpy()")
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        if self.tracked:
+            raise BufferError("a tensor that requires gradients cannot be exported: take .detach() first")
+        return self.array.__dlpack__(**kwargs)
+
+    def __dlpack_device__(self) -> Any:
+        return self.array.__dlpack_device__()
+
+    def __reduce__(self) -> Any:
+        if self.node is not None:
+            raise GraphError(f"only leaves can be pickled or deep-copied; this is the result of {self.node.op.name}: take .detach()")
+        return _rebuild, (type(self), _backend.to_numpy(self.array), self.tracked, self.backend)
+
+    def __copy__(self) -> Tensor:
+        return self.__deepcopy__()
+
+    def __deepcopy__(self, memo: Any = None) -> Tensor:
+        build, (cls, array, tracked, home) = self.__reduce__()
+        return build(cls, array.copy(), tracked, home)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.shape:
+            raise TypeError("a 0-d tensor cannot be iterated over")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __bool__(self) -> bool:
+        return bool(self.array)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise TypeError(f"only an integer tensor can be an index, not one of {self.dtype}")
+        return int(self.item())
+
+    # --------------------------------------------------------------------------------------- NumPy's protocols
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method != "__call__" or kwargs:
+            what = f"{ufunc.__name__}.{method}" if method != "__call__" else f"{ufunc.__name__} with {sorted(kwargs)}"
+            raise TypeError(f"numpy.{what} is not supported on tensors")
+        return _numpys(ufunc)(*inputs)
+
+    def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        if func in _LIKE:  # np.arange(n, like=tensor) asks for an array of the tensor's kind
+            return func(*args, like=self.array, **kwargs)
+        return _numpys(func)(*args, **kwargs)
+
+    # ----------------------------------------------------------------------------------------------- operators
+    def __add__(self, other: Any) -> Tensor:
+        return apply(E.add, (self, other))
+
+    def __radd__(self, other: Any) -> Tensor:
+        return apply(E.add, (other, self))
+
+    def __sub__(self, other: Any) -> Tensor:
+        return apply(E.subtract, (self, other))
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return apply(E.subtract, (other, self))
+
+    def __mul__(self, other: Any) -> Tensor:
+        return apply(E.multiply, (self, other))
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return apply(E.multiply, (other, self))
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return apply(E.divide, (self, other))
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return apply(E.divide, (other, self))
+
+    def __pow__(self, other: Any) -> Tensor:
+        return apply(E.power, (self, other))
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return apply(E.power, (other, self))
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return apply(linalg.matmul, (self, other))
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return apply(linalg.matmul, (other, self))
+
+    def __neg__(self) -> Tensor:
+        return apply(E.negative, (self,))
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return apply(E.absolute, (self,))
+
+    def __lt__(self, other: Any) -> Tensor:
+        return apply(E.less, (self, other))
+
+    def __le__(self, other: Any) -> Tensor:
+        return apply(E.less_equal, (self, other))
+
+    def __gt__(self, other: Any) -> Tensor:
+        return apply(E.greater, (self, other))
+
+    def __ge__(self, other: Any) -> Tensor:
+        return apply(E.greater_equal, (self, other))
+
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+        return apply(E.equal, (self, other))
+
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+        return apply(E.not_equal, (self, other))
+
+    def __and__(self, other: Any) -> Tensor:
+        return apply(E.logical_and, (_bools(self), _bools(other)))
+
+    def __or__(self, other: Any) -> Tensor:
+        return apply(E.logical_or, (_bools(self), _bools(other)))
+
+    def __invert__(self) -> Tensor:
+        return apply(E.logical_not, (_bools(self),))
+
+    __hash__ = object.__hash__  # identity: == is element-wise
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return apply(indexing.getitem, (self,), {"index": bare_index(index)})
+
+    # ------------------------------------------------------------------------------------------------- methods
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return apply(reductions.sum, (self, axis, keepdims))
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return apply(reductions.mean, (self, axis, keepdims))
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return apply(reductions.max, (self, axis, keepdims))
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return apply(reductions.min, (self, axis, keepdims))
+
+    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return reductions.prod(self, axis, keepdims)
+
+    def var(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
+        return reductions.var(self, axis, ddof, keepdims)
+
+    def std(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
+        return reductions.std(self, axis, ddof, keepdims)
+
+    def cumsum(self, axis: int | None = None) -> Tensor:
+        return reductions.cumsum(self, axis)
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        return apply(reductions.argmax, (self, axis, keepdims))
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        return apply(reductions.argmin, (self, axis, keepdims))
+
+    def all(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return apply(reductions.all, (self, axis, keepdims))
+
+    def any(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return apply(reductions.any, (self, axis, keepdims))
+
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        return apply(E.clip, (self, min, max))
+
+    def round(self, decimals: int = 0) -> Tensor:
+        return apply(E.round, (self, decimals))
+
+    def astype(self, dtype: Any) -> Tensor:
+        return self if self.dtype == dtype else apply(E.astype, (self, dtype))
+
+    def copy(self) -> Tensor:
+        return E.copy(self)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        return apply(shapes.reshape, (self, shape[0] if len(shape) == 1 else shape))
+
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+        """The axes from ``start_dim`` to ``end_dim`` as one."""
+        if not self.ndim:
+            return self.reshape(1)
+        start, end = range(self.ndim)[start_dim], range(self.ndim)[end_dim]
+        n = int(np.prod(self.shape[start : end + 1], dtype=int))
+        return self.reshape((*self.shape[:start], n, *self.shape[end + 1 :]))
+
+    def ravel(self) -> Tensor:
+        return self.reshape(-1)
+
+    def transpose(self, *axes: Any) -> Tensor:
+        order = axes[0] if len(axes) == 1 else axes or None
+        return apply(shapes.transpose, (self, order))
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        return apply(shapes.swapaxes, (self, axis1, axis2))
+
+    def squeeze(self, axis: Any = None) -> Tensor:
+        return apply(shapes.squeeze, (self, axis))
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
+        return shapes.repeat(self, repeats, axis)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        return shapes.diagonal(self, offset, axis1, axis2)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        return shapes.trace(self, offset, axis1, axis2)
+
+    def dot(self, other: Any) -> Tensor:
+        return linalg.dot(self, other)
+
+    def take(self, indices: Any, axis: int | None = None) -> Tensor:
+        return indexing.take(self, indices, axis)
+
+
+def seed_of(y: Tensor, gradient: Any, create_graph: bool) -> Any:
+    """The cotangent that a backward walk from ``y`` starts with, checked."""
+    if not y.tracked:
+        raise GraphError(
+            "nothing was recorded for this tensor: no input requires gradients, or it was computed inside no_grad(). "
+            "Make the parameters with requires_grad=True"
+        )
+    if gradient is None:
+        if y.shape != ():
+            raise GraphError(
+                f"backward starts from a scalar, but this tensor has shape {y.shape}: reduce it first (.mean() or .sum()), "
+                "or pass gradient= of its shape"
+            )
+        seed = np.ones_like(y.array)
+    else:
+        if create_graph and isinstance(gradient, Tensor):
+            return gradient
+        seed = as_array(gradient, y.dtype)
+        if seed.shape != y.shape:
+            raise GraphError(f"the gradient has shape {seed.shape} but the tensor {y.shape}; they must agree")
+    return wrap(seed) if create_graph else seed
+
+
+def bare_index(index: Any) -> tuple[Any, ...]:
+    """``index`` as a tuple in which tensors and lists are arrays."""
+    entries = index if isinstance(index, tuple) else (index,)
+    return tuple(
+        entry.array if isinstance(entry, Tensor) else np.asarray(entry) if isinstance(entry, list) else entry
+        for entry in entries
+    )
+
+
+def _bools(x: Any) -> Any:
+    if getattr(x, "dtype", np.bool_) != np.bool_:
+        raise TypeError(f"&, | and ~ combine bools (the results of comparisons), not {x.dtype}")
+    return x
+
+
+def _rebuild(cls: type, array: np.ndarray, tracked: bool, home: str) -> Tensor:
+    x = wrap(_backend.move(array, home))
+    y = cls.__new__(cls)
+    y.array, y.grad, y.node, y.tracked, y.version = x.array, None, None, tracked, x.version
+    return y
+
+
+_to = Op(
+    "to",
+    lambda x, name: _backend.move(x, name),
+    lambda g, y, x, name: _to(g, name=_backend.backend_of(x.array if isinstance(x, Tensor) else x).name),
+)
+
+
+def _numpys(function: Any) -> Callable[..., Any]:
+    """Our operation for NumPy's ``function``."""
+    try:
+        return NUMPY[function]
+    except KeyError:
+        module = getattr(function, "__module__", None) or "numpy"
+        raise TypeError(
+            f"{module}.{function.__name__} has no derivative here. Compose it from minigrad's operations, or leave the graph "
+            "with .detach().numpy()"
+        ) from None
+
+
+def _filled_like(function: Callable[..., Any]) -> Callable[..., Any]:
+    def filled(x: Any, *args: Any, **kwargs: Any) -> Tensor:
+        return wrap(function(x.array if isinstance(x, Tensor) else x, *args, **kwargs))
+
+    filled.__name__, filled.__doc__ = function.__name__, f"A constant tensor, as ``numpy.{function.__name__}``."
+    return filled
+
+
+zeros_like, ones_like, full_like = (_filled_like(f) for f in (np.zeros_like, np.ones_like, np.full_like))
+_LIKE: Sequence[Any] = (np.arange, np.eye, np.asarray)
+NUMPY.update(
+    {
+        np.zeros_like: zeros_like,
+        np.ones_like: ones_like,
+        np.full_like: full_like,
+        np.shape: lambda x: x.shape,
+        np.ndim: lambda x: x.ndim,
+        np.size: lambda x, axis=None: x.size if axis is None else x.shape[axis],
+    }
+)

@@ -1,0 +1,54 @@
+"""Lists, tuples and dicts of tensors, taken apart and put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+
+def flatten(tree: Any) -> tuple[list[Any], Callable[[Iterable[Any]], Any]]:
+    """The leaves of nested lists, tuples and dicts in order, and the function that rebuilds the nest around new ones."""
+    if isinstance(tree, dict):
+        parts, build = [flatten(value) for value in tree.values()], lambda items: dict(zip(tree, items, strict=True))
+    elif isinstance(tree, (list, tuple)):
+        parts = [flatten(value) for value in tree]
+        build = (lambda items: type(tree)(*items)) if hasattr(tree, "_fields") else type(tree)
+    else:
+        return [tree], lambda leaves: next(iter(leaves))
+    sizes = [len(leaves) for leaves, _ in parts]
+
+    def rebuild(leaves: Iterable[Any]) -> Any:
+        rest = list(leaves)
+        starts = [sum(sizes[:k]) for k in range(len(sizes))]
+        return build([part(rest[a : a + n]) for (_, part), a, n in zip(parts, starts, sizes, strict=True)])
+
+    return [leaf for leaves, _ in parts for leaf in leaves], rebuild
+
+
+def tree_map(f: Callable[..., Any], tree: Any) -> Any:
+    """``tree`` with ``f`` applied to every leaf."""
+    leaves, rebuild = flatten(tree)
+    return rebuild([f(leaf) for leaf in leaves])
+
+
+def broadcast(prefix: Any, tree: Any, name: str) -> list[Any]:
+    """One entry of ``prefix`` per leaf of ``tree``: an int or None stands for everything below it.
+
+    Raises:
+        ValueError: ``prefix`` has another structure than ``tree``.
+    """
+    if prefix is None or isinstance(prefix, int):
+        return [prefix] * len(flatten(tree)[0])
+    if isinstance(prefix, dict) and isinstance(tree, dict) and prefix.keys() == tree.keys():
+        return [leaf for k in tree for leaf in broadcast(prefix[k], tree[k], name)]
+    if isinstance(prefix, (list, tuple)) and isinstance(tree, (list, tuple)) and len(prefix) == len(tree):
+        return [leaf for p, t in zip(prefix, tree, strict=True) for leaf in broadcast(p, t, name)]
+    raise ValueError(f"{name}={prefix!r} does not match the structure of what it describes: {_outline(tree)}")
+
+
+def _outline(tree: Any) -> str:
+    if isinstance(tree, dict):
+        return "{" + ", ".join(f"{k!r}: {_outline(v)}" for k, v in tree.items()) + "}"
+    if isinstance(tree, (list, tuple)):
+        return f"{type(tree).__name__} of " + ", ".join(map(_outline, tree))
+    return "*"
