@@ -21,6 +21,7 @@ from minigrad.engine import (
     is_grad_enabled,
     no_grad,
 )
+from minigrad.memory import keep_freed_memory
 from minigrad.ops.activations import (
     elu,
     gelu,
@@ -153,4 +154,5 @@ from minigrad.tensor import (
 from minigrad.transforms import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
 
 abs = absolute
+keep_freed_memory()
 __version__ = "0.1.0"

@@ -38,8 +38,8 @@ class Batched:
         return Batched(ufunc(*arrays, **kwargs), levels)
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        if func is np.arange:  # np.arange(n, like=batched)
-            return np.arange(*args, like=self.array, **kwargs)
+        if func in (np.arange, np.asarray, np.eye, np.ones):  # asked for like=batched: the same for every example
+            return func(*args, like=self.array, **kwargs)
         if func not in RULES:
             raise TypeError(f"vmap has no rule for numpy.{func.__name__}")
         return RULES[func](*args, **kwargs)
@@ -94,6 +94,10 @@ class Batched:
 
     def reshape(self, *shape: Any) -> Batched:
         return reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    @property
+    def T(self) -> Batched:
+        return transpose(self)
 
     def swapaxes(self, a: int, b: int) -> Batched:
         return RULES[np.swapaxes](self, a, b)

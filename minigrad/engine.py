@@ -363,11 +363,10 @@ def sum_to(g: Any, shape: tuple[int, ...], op: Op) -> Any:
     """Sum ``g`` over the axes along which an argument of shape ``shape`` was broadcast."""
     extra = g.ndim - len(shape)
     stretched = [extra + i for i, n in enumerate(shape) if extra + i >= 0 and n == 1 != g.shape[extra + i]]
-    axes = (*range(extra), *stretched)
-    if axes:
-        g = g.sum(axis=axes, keepdims=True)
-        if extra > 0:
-            g = g.reshape(g.shape[extra:])
+    if stretched:
+        g = g.sum(axis=tuple(stretched), keepdims=True)
+    if extra > 0:
+        g = g.sum(axis=tuple(range(extra)))
     if g.shape != shape:
         raise GraphError(
             f"the rule of {op.name} returned a cotangent of shape {g.shape} for an argument of shape {shape}; "

@@ -187,7 +187,7 @@ class Tensor:
             NonFiniteError: the scalar is NaN.
         """
         seed = seed_of(self, gradient, create_graph)
-        if gradient is None and not levels(self) and bool(np.isnan(self.array)):
+        if gradient is None and not levels(self) and bool(self.array != self.array):  # NaN
             raise NonFiniteError(
                 "the loss is NaN, so every gradient would be. Run the forward inside minigrad.detect_anomaly() to see the "
                 "operation that made it; common causes are a learning rate too large, log(0) and 0/0"
@@ -562,7 +562,7 @@ def _filled_like(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 zeros_like, ones_like, full_like = (_filled_like(f) for f in (np.zeros_like, np.ones_like, np.full_like))
-_LIKE: Sequence[Any] = (np.arange, np.eye, np.asarray)
+_LIKE: Sequence[Any] = (np.arange, np.asarray, np.eye, np.ones)
 NUMPY.update(
     {
         np.zeros_like: zeros_like,

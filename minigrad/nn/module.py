@@ -71,20 +71,31 @@ class Module:
         stack: list[tuple[str, Module]] = [(prefix, self)]
         while stack:
             name, module = stack.pop()
-            if id(module) in seen:
-                continue
-            seen.add(id(module))
-            yield name, module
-            stack += [(f"{name}.{part}" if name else part, child) for part, child in reversed(list(module.children()))]
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield name, module
+                parts = [(f"{name}.{part}" if name else part, child) for part, child in module.children()]
+                stack += reversed(parts)
 
     def modules(self) -> Iterator[Module]:
         return (module for _, module in self.named_modules())
 
     def _named(self, kind: type | tuple[type, ...]) -> Iterator[tuple[str, Any]]:
-        for prefix, module in self.named_modules():
+        """The tensors of a kind that the attributes hold: each module's own before its parts'."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Module]] = [("", self)]
+        while stack:
+            prefix, module = stack.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            parts = []
             for name, value in vars(module).items():
                 if isinstance(value, kind):
-                    yield (f"{prefix}.{name}" if prefix else name), value
+                    yield prefix + name, value
+                elif isinstance(value, Module):
+                    parts.append((f"{prefix}{name}.", value))
+            stack += reversed(parts)
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """(dotted name, parameter) in the order of definition; a shared parameter once."""
