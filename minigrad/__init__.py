@@ -8,7 +8,7 @@
 Tensor([2., 4., 6.])
 """
 
-from minigrad import nn
+from minigrad import data, nn
 from minigrad.backend import BackendError, manual_seed, use
 from minigrad.checkpoint import CheckpointError, load, save
 from minigrad.creation import arange, eye, from_dlpack, full, linspace, ones, rand, randn, tensor, zeros

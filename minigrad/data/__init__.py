@@ -1,0 +1,16 @@
+"""Data sets, and batches of them."""
+
+from minigrad.data.datasets import DataError, Dataset, cifar10, digits, fashion_mnist, mnist
+from minigrad.data.loader import DataLoader, Standardize, train_test_split
+
+__all__ = [
+    "DataError",
+    "DataLoader",
+    "Dataset",
+    "Standardize",
+    "cifar10",
+    "digits",
+    "fashion_mnist",
+    "mnist",
+    "train_test_split",
+]
