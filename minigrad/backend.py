@@ -36,9 +36,13 @@ class Backend:
     array_type: type
     asarray: Callable[..., Array]
     to_numpy: Callable[[Array], np.ndarray]
+    add_at: Callable[..., None]  # ufunc.at and special functions are what the protocols do not carry
+    special: str  # the module of its special functions
 
 
-_loaded: dict[str, Backend] = {"numpy": Backend("numpy", np.ndarray, np.asarray, np.asarray)}
+_loaded: dict[str, Backend] = {
+    "numpy": Backend("numpy", np.ndarray, np.asarray, np.asarray, np.add.at, "scipy.special"),
+}
 
 
 def register(backend: Backend) -> None:
@@ -60,7 +64,7 @@ def get_backend(name: str) -> Backend:
                 "the backend 'cupy' needs CuPy, which is not installed. Install the wheel that matches your CUDA: "
                 "pip install 'minigrad-autodiff[cuda12]' or pip install 'minigrad-autodiff[cuda13]'"
             ) from error
-        register(Backend("cupy", cupy.ndarray, cupy.asarray, cupy.asnumpy))
+        register(Backend("cupy", cupy.ndarray, cupy.asarray, cupy.asnumpy, cupy.add.at, "cupyx.scipy.special"))
     if name not in _loaded:
         known = ", ".join(repr(known) for known in sorted({*_loaded, "cupy"}))
         raise BackendError(f"unknown backend {name!r}; choose one of {known}")
@@ -106,18 +110,20 @@ def backend_of(array: Array) -> Backend | None:
     return None
 
 
+def home_of(array: Array) -> Backend:
+    """The backend that ``array`` belongs to; NumPy's for a Python number."""
+    return backend_of(array) or _loaded["numpy"]
+
+
 def move(array: Array, name: str) -> Array:
     """``array`` on the backend ``name``, by way of the host; the same array where it is there already."""
     target, source = get_backend(name), backend_of(array)
-    if source is target:
-        return array
-    return target.asarray(source.to_numpy(array) if source else array)
+    return array if source is target else target.asarray(home_of(array).to_numpy(array))
 
 
 def to_numpy(array: Array) -> np.ndarray:
     """``array`` on the host, copied only where it lives elsewhere."""
-    source = backend_of(array)
-    return source.to_numpy(array) if source else np.asarray(array)
+    return home_of(array).to_numpy(array)
 
 
 # ------------------------------------------------------------------------------------------- random numbers

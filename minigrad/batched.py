@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backend import Array
+from minigrad.backend import Array, home_of
 
 
 class Batched:
@@ -122,6 +122,11 @@ class Batched:
         return rewrap(np.moveaxis(self.array, i, len(rest) + axis), rest)
 
 
+def elementwise(function: Callable[[Array], Array], x: Any) -> Any:
+    """``function`` of every entry, where no protocol would find its way to ``x``."""
+    return Batched(function(x.array), x.levels) if isinstance(x, Batched) else function(x)
+
+
 def enter(x: Array, level: int, axis: int = 0) -> Batched:
     """``x`` with ``axis`` hidden, as the examples of ``level``: the inverse of :meth:`Batched.leave`."""
     levels = levels_of(x)
@@ -170,8 +175,9 @@ def matmul(a: Any, b: Any) -> Any:
             y = reshape(y, y.shape[:-1])
         return reshape(y, y.shape[:-2] + y.shape[-1:] if b.ndim > 1 else y.shape[:-1]) if a.ndim == 1 else y
     if not levels_of(b) and b.ndim == 2 and folds(a.array):
-        y = a.array.reshape(-1, a.array.shape[-1]) @ b
-        return Batched(y.reshape(*a.array.shape[:-1], b.shape[-1]), a.levels)
+        *batch, k = a.array.shape
+        y = a.array.reshape(math.prod(batch), k) @ b
+        return Batched(y.reshape(*batch, b.shape[-1]), a.levels)
     if not levels_of(a) and a.ndim == 2 and folds(b.array.swapaxes(-1, -2)):
         return matmul(Batched(b.array.swapaxes(-1, -2), b.levels), a.swapaxes(-1, -2)).swapaxes(-1, -2)
     (a, b), levels = align([a, b], max(a.ndim, b.ndim))
@@ -205,7 +211,7 @@ def add_at(g: Any, index: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
         if is_basic(index):  # every entry is met once, so assigning is adding
             zeros[index] = g
         else:
-            np.add.at(zeros, index, g)
+            home_of(zeros).add_at(zeros, index, g)
         return zeros
     batch = tuple(sizes[level] for level in levels)
     (values,), _ = align([g if isinstance(g, Batched) else Batched(g, ())], levels=levels)
@@ -213,7 +219,7 @@ def add_at(g: Any, index: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
     if is_basic(index):
         zeros[(slice(None),) * len(levels) + index] = values
     else:
-        np.add.at(zeros, explicit_index(index, shape, levels, levels, sizes, values), values)
+        home_of(zeros).add_at(zeros, explicit_index(index, shape, levels, levels, sizes, values), values)
     return Batched(zeros, levels)
 
 
@@ -361,7 +367,7 @@ def filled_like(func: Callable[..., Any]) -> Callable[..., Any]:
 
 def transpose(x: Batched, axes: Any = None) -> Batched:
     k = len(x.levels)
-    return Batched(np.transpose(x.array, (*range(k), *shift(range(x.ndim)[::-1] if axes is None else tuple(axes), x))), x.levels) if x.ndim else x
+    return Batched(np.transpose(x.array, (*range(k), *shift(tuple(range(x.ndim)[::-1] if axes is None else axes), x))), x.levels)
 
 
 def where(condition: Any, a: Any, b: Any) -> Batched:

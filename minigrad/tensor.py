@@ -13,7 +13,19 @@ import numpy as np
 
 from minigrad import backend as _backend
 from minigrad.backend import Array
-from minigrad.engine import GraphError, NonFiniteError, Op, apply, is_grad_enabled, levels, outputs_are, walk, wrap
+from minigrad.engine import (
+    GraphError,
+    NonFiniteError,
+    Op,
+    apply,
+    bare,
+    innermost,
+    is_grad_enabled,
+    levels,
+    outputs_are,
+    walk,
+    wrap,
+)
 from minigrad.ops import NUMPY
 from minigrad.ops import elementwise as E
 from minigrad.ops import indexing, linalg, reductions, shapes
@@ -146,8 +158,7 @@ class Tensor:
     @property
     def backend(self) -> str:
         """The name of the array library that holds the numbers."""
-        home = _backend.backend_of(self.array)
-        return home.name if home else type(self.array).__name__
+        return _backend.home_of(innermost(self)).name
 
     @property
     def T(self) -> Tensor:
@@ -217,7 +228,7 @@ class Tensor:
         value = as_array(value)
         if value.shape != self.shape:
             raise ValueError(f"assign_: a tensor of shape {self.shape} cannot take a value of shape {value.shape}")
-        self.array[...] = _backend.move(value, self.backend)
+        self.array[...] = _backend.move(value, _backend.home_of(self.array).name)
         self.version[0] += 1
         return self
 
@@ -229,7 +240,7 @@ class Tensor:
             )
         if isinstance(value, Tensor):
             value = value.array
-        self.array[bare_index(index)] = value
+        self.array[bare_index(index, self)] = value
         self.version[0] += 1
 
     # ----------------------------------------------------------------------------------------- to other things
@@ -398,7 +409,7 @@ class Tensor:
     __hash__ = object.__hash__  # identity: == is element-wise
 
     def __getitem__(self, index: Any) -> Tensor:
-        return apply(indexing.getitem, (self,), {"index": bare_index(index)})
+        return apply(indexing.getitem, (self,), {"index": bare_index(index, self)})
 
     # ------------------------------------------------------------------------------------------------- methods
     def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
@@ -512,13 +523,15 @@ def seed_of(y: Tensor, gradient: Any, create_graph: bool) -> Any:
     return wrap(seed) if create_graph else seed
 
 
-def bare_index(index: Any) -> tuple[Any, ...]:
-    """``index`` as a tuple in which tensors and lists are arrays."""
+def bare_index(index: Any, x: Tensor) -> tuple[Any, ...]:
+    """``index`` as a tuple in which tensors, lists and host arrays are arrays on the backend of ``x``."""
     entries = index if isinstance(index, tuple) else (index,)
-    return tuple(
-        entry.array if isinstance(entry, Tensor) else np.asarray(entry) if isinstance(entry, list) else entry
-        for entry in entries
-    )
+    return tuple(_index_entry(entry, x) if hasattr(entry, "__len__") else entry for entry in entries)
+
+
+def _index_entry(entry: Any, x: Tensor) -> Any:
+    entry = bare(entry)
+    return _backend.move(entry, _backend.home_of(innermost(x)).name) if isinstance(entry, np.ndarray) else entry
 
 
 def _bools(x: Any) -> Any:
@@ -537,7 +550,7 @@ def _rebuild(cls: type, array: np.ndarray, tracked: bool, home: str) -> Tensor:
 _to = Op(
     "to",
     lambda x, name: _backend.move(x, name),
-    lambda g, y, x, name: _to(g, name=_backend.backend_of(x.array if isinstance(x, Tensor) else x).name),
+    lambda g, y, x, name: _to(g, name=_backend.home_of(innermost(x)).name),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backend import Array, backend_of, move, to_numpy
+from minigrad.backend import Array, home_of, move, to_numpy
 from minigrad.engine import GraphError
 from minigrad.optim.flat import BLOCK, FlatParameters
 from minigrad.tensor import Tensor
@@ -130,13 +130,13 @@ class Optimizer:
         if moved or not self._scratch:
             n = min(theta.size, BLOCK) if self.flat.on_host else theta.size
             self._scratch = [np.empty_like(theta, shape=(n,)) for _ in range(2)]
-            home = backend_of(theta)
+            home = home_of(theta).name
             for name in self.vectors():
                 old = self.state.get(name)
                 if old is None:
                     self.state[name] = np.zeros_like(theta)
-                elif home is not None:
-                    self.state[name] = move(old, home.name).astype(theta.dtype)
+                else:
+                    self.state[name] = move(old, home).astype(theta.dtype)
 
     # ------------------------------------------------------------------------------------------- checkpoints
     def state_dict(self) -> dict[str, Any]:
@@ -165,9 +165,9 @@ class Optimizer:
         if set(state["state"]) != wanted or any(set(group) != set(settings) for group in state["groups"]):
             raise ValueError(f"this state belongs to another method than {type(self).__name__}: it has {sorted(state['state'])} and "
                              f"settings {sorted(state['groups'][0])}, not {sorted(wanted)} and {sorted(settings)}")
-        home = backend_of(self.flat.theta)
+        home = home_of(self.flat.theta).name
         self.state = {
-            name: move(np.array(state["state"][name], dtype=self.flat.theta.dtype), home.name if home else "numpy")
+            name: move(np.array(state["state"][name], dtype=self.flat.theta.dtype), home)
             for name in self.vectors()
             if state["state"]
         }

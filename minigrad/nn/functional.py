@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad.backend import backend_of, generator, move
+from minigrad.backend import generator, home_of, move
 from minigrad.engine import innermost
 from minigrad.ops.activations import (
     elu,
@@ -44,8 +44,7 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     if p == 1:
         return x * 0
     mask = ((generator().random(x.shape) >= p) / (1 - p)).astype(x.dtype)  # inside vmap, the same for every example
-    home = backend_of(innermost(x))
-    return x * (move(mask, home.name) if home else mask)
+    return x * move(mask, home_of(innermost(x)).name)
 
 
 def accuracy(logits: Any, labels: Any) -> float:

@@ -93,7 +93,7 @@ det = op("det", np.linalg.det, lambda g, y, A: col(col(g * y)) * T(inv(A)))
 
 
 def _solve_b(g: Any, A: Any, b: Any) -> Any:
-    return solve(T(A), g)
+    return solve(T(A), col(g))[..., 0] if b.ndim == 1 else solve(T(A), g)
 
 
 def _solve_A(g: Any, y: Any, A: Any, b: Any) -> Any:

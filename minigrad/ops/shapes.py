@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from minigrad.backend import to_numpy
+from minigrad.engine import bare
 from minigrad.ops.table import composite, op
 
 
@@ -182,7 +184,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
         apart = expand_dims(x, axis + 1)
         shape = (*x.shape[: axis + 1], repeats, *x.shape[axis + 1 :])
         return reshape(broadcast_to(apart, shape), (*x.shape[:axis], x.shape[axis] * repeats, *x.shape[axis + 1 :]))
-    places = np.repeat(np.arange(x.shape[axis]), repeats)
+    places = np.repeat(np.arange(x.shape[axis]), to_numpy(bare(repeats)))
     return x[(slice(None),) * axis + (places,)]
 
 

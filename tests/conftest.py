@@ -1,0 +1,46 @@
+"""Shared settings: deterministic runs, and no test may leave a global setting changed."""
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: tiny matrices, and tests may run in parallel
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
+
+import minigrad as mg  # noqa: E402
+from minigrad import backend, engine  # noqa: E402
+
+settings.register_profile(
+    "minigrad",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=int(os.environ.get("MINIGRAD_EXAMPLES", "12")),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("minigrad")
+
+
+@pytest.fixture(autouse=True)
+def unchanged_settings():
+    """Every test starts from one seed, and must restore the modes it changes."""
+    mg.manual_seed(0)
+    before = (engine._mode.get(), backend.current().name, mg.get_default_dtype(), np.geterr())
+    yield
+    after = (engine._mode.get(), backend.current().name, mg.get_default_dtype(), np.geterr())
+    assert after == before, "the test left a global setting changed"
+
+
+@pytest.fixture
+def float64():
+    """Python floats become float64 in this test."""
+    before = mg.get_default_dtype()
+    mg.set_default_dtype("float64")
+    yield
+    mg.set_default_dtype(before)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
