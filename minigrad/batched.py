@@ -130,9 +130,10 @@ def elementwise(function: Callable[[Array], Array], x: Any) -> Any:
 def enter(x: Array, level: int, axis: int = 0) -> Batched:
     """``x`` with ``axis`` hidden, as the examples of ``level``: the inverse of :meth:`Batched.leave`."""
     levels = levels_of(x)
-    array = x.array if levels else x
+    array = x.array if isinstance(x, Batched) else x
     axis = axis + x.ndim if axis < 0 else axis
-    return Batched(np.moveaxis(array, len(levels) + axis, len(levels)), (*levels, level))
+    i = sum(other < level for other in levels)  # in the walk back an inner level may be there already
+    return Batched(np.moveaxis(array, len(levels) + axis, i), (*levels[:i], level, *levels[i:]))
 
 
 def rewrap(array: Array, levels: tuple[int, ...]) -> Array:
