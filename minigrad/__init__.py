@@ -12,15 +12,8 @@ from minigrad import data, nn
 from minigrad.backend import BackendError, manual_seed, use
 from minigrad.checkpoint import CheckpointError, load, save
 from minigrad.creation import arange, eye, from_dlpack, full, linspace, ones, rand, randn, tensor, zeros
-from minigrad.engine import (
-    GraphError,
-    NonFiniteError,
-    Op,
-    detect_anomaly,
-    enable_grad,
-    is_grad_enabled,
-    no_grad,
-)
+from minigrad.engine import Op, detect_anomaly, enable_grad, is_grad_enabled, no_grad
+from minigrad.errors import GraphError, NonFiniteError
 from minigrad.memory import keep_freed_memory
 from minigrad.ops.activations import (
     elu,

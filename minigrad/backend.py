@@ -100,6 +100,13 @@ class use:  # noqa: N801 - reads as a verb: minigrad.use("cupy")
         _current.reset(self._token)
 
 
+def innermost(x: Any) -> Array:
+    """The array inside a Tensor, and inside the Batched it may hold: all the examples."""
+    while hasattr(x, "array"):
+        x = x.array
+    return x
+
+
 def backend_of(array: Array) -> Backend | None:
     """The backend that ``array`` belongs to, or None for a Python number."""
     if isinstance(array, np.ndarray):

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backend import Array, home_of
+from minigrad.backend import Array
 
 
-class Batched:
+class Batched(np.lib.mixins.NDArrayOperatorsMixin):
     """``array`` of shape (*batch, *shape), where axis i of ``batch`` belongs to the vmap numbered ``levels[i]``."""
 
     __slots__ = ("array", "dtype", "levels", "ndim", "shape")
@@ -53,30 +53,13 @@ class Batched:
         )
 
     # ------------------------------------------------------------------- what rules and forwards ask of an array
-    __add__ = lambda a, b: np.add(a, b)  # noqa: E731
-    __radd__ = lambda a, b: np.add(b, a)  # noqa: E731
-    __sub__ = lambda a, b: np.subtract(a, b)  # noqa: E731
-    __rsub__ = lambda a, b: np.subtract(b, a)  # noqa: E731
-    __mul__ = lambda a, b: np.multiply(a, b)  # noqa: E731
-    __rmul__ = lambda a, b: np.multiply(b, a)  # noqa: E731
-    __truediv__ = lambda a, b: np.divide(a, b)  # noqa: E731
-    __rtruediv__ = lambda a, b: np.divide(b, a)  # noqa: E731
-    __pow__ = lambda a, b: np.power(a, b)  # noqa: E731
-    __rpow__ = lambda a, b: np.power(b, a)  # noqa: E731
-    __matmul__ = lambda a, b: np.matmul(a, b)  # noqa: E731
-    __rmatmul__ = lambda a, b: np.matmul(b, a)  # noqa: E731
-    __neg__ = lambda a: np.negative(a)  # noqa: E731
-    __lt__ = lambda a, b: np.less(a, b)  # noqa: E731
-    __le__ = lambda a, b: np.less_equal(a, b)  # noqa: E731
-    __gt__ = lambda a, b: np.greater(a, b)  # noqa: E731
-    __ge__ = lambda a, b: np.greater_equal(a, b)  # noqa: E731
-    __eq__ = lambda a, b: np.equal(a, b)  # type: ignore[assignment,override] # noqa: E731
-    __ne__ = lambda a, b: np.not_equal(a, b)  # type: ignore[assignment,override] # noqa: E731
-    __and__ = lambda a, b: np.logical_and(a, b)  # noqa: E731
+    __iadd__ = np.lib.mixins.NDArrayOperatorsMixin.__add__  # `y += b` rebinds y
     __hash__ = None  # type: ignore[assignment]
 
-    def __getitem__(self, index: Any) -> Any:
-        return getitem(self, index if isinstance(index, tuple) else (index,))
+    def __getitem__(self, index: Any) -> Batched:
+        """Slices, integers, new axes and dots; for integer arrays see gather.py."""
+        index = index if isinstance(index, tuple) else (index,)
+        return Batched(self.array[(slice(None),) * len(self.levels) + index], self.levels)
 
     @property
     def size(self) -> int:
@@ -190,100 +173,6 @@ def matmul(a: Any, b: Any) -> Any:
 def folds(array: Array) -> bool:
     """Whether reshaping to (-1, last axis) is free: memory runs in the order of the axes."""
     return array.flags.c_contiguous
-
-
-# ------------------------------------------------------------------------------------------------ indexing
-def getitem(x: Any, index: tuple[Any, ...]) -> Any:
-    """``x[index]`` per example, where ``x``, and the integer arrays inside ``index``, may be batched."""
-    levels, sizes = levels_among(x, *index)
-    if not levels:
-        return x[index]
-    if isinstance(x, Batched) and is_basic(index):
-        return Batched(x.array[(slice(None),) * len(x.levels) + index], x.levels)
-    array = x.array if isinstance(x, Batched) else x
-    return Batched(array[explicit_index(index, x.shape, levels_of(x), levels, sizes, array)], levels)
-
-
-def add_at(g: Any, index: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
-    """Zeros of ``shape`` with ``g`` added at ``index``, per example: the transpose of :func:`getitem`."""
-    levels, sizes = levels_among(g, *index)
-    if not levels:
-        zeros = np.zeros_like(g, shape=shape)
-        if is_basic(index):  # every entry is met once, so assigning is adding
-            zeros[index] = g
-        else:
-            home_of(zeros).add_at(zeros, index, g)
-        return zeros
-    batch = tuple(sizes[level] for level in levels)
-    (values,), _ = align([g if isinstance(g, Batched) else Batched(g, ())], levels=levels)
-    zeros = np.zeros_like(values, shape=batch + tuple(shape))
-    if is_basic(index):
-        zeros[(slice(None),) * len(levels) + index] = values
-    else:
-        home_of(zeros).add_at(zeros, explicit_index(index, shape, levels, levels, sizes, values), values)
-    return Batched(zeros, levels)
-
-
-def is_basic(index: tuple[Any, ...]) -> bool:
-    """Slices and integers only: the result is a view, and no entry occurs twice."""
-    return all(i is None or i is Ellipsis or isinstance(i, (slice, int, np.integer)) for i in index)
-
-
-def levels_among(*xs: Any) -> tuple[tuple[int, ...], dict[int, int]]:
-    """The levels of ``xs``, outermost first, and how many examples each has."""
-    sizes = {level: n for x in xs if isinstance(x, Batched) for level, n in zip(x.levels, x.array.shape, strict=False)}
-    return tuple(sorted(sizes)), sizes
-
-
-def explicit_index(
-    index: tuple[Any, ...],
-    shape: tuple[int, ...],
-    own_levels: tuple[int, ...],
-    levels: tuple[int, ...],
-    sizes: dict[int, int],
-    like: Array,
-) -> tuple[Array, ...]:
-    """One integer array per axis of an array of shape (*own_levels, *shape), which together pick ``index`` per example.
-
-    Every array is shaped to broadcast over the result: (*levels, axes of slices before, block of indexed axes, axes of
-    slices after), where the block stands as NumPy would put it for one example.
-    """
-    index = every_axis(index, len(shape))
-    places = [k for k, i in enumerate(index) if not (i is None or isinstance(i, slice))]
-    arrays = [index[k] if hasattr(index[k], "shape") else np.asarray(index[k], like=like) for k in places]
-    block = max(i.ndim for i in arrays)
-    aligned = iter(align([i if isinstance(i, Batched) else Batched(i, ()) for i in arrays], block, levels)[0])
-    L, free = len(levels), len(index) - len(places)
-    before = places[0] if places == list(range(places[0], places[-1] + 1)) else 0  # NumPy's rule for the block
-
-    def along(position: int, positions: Array) -> Array:
-        return positions.reshape([-1 if k == position else 1 for k in range(L + free + block)])
-
-    full = [along(levels.index(level), np.arange(sizes[level], like=like)) for level in own_levels]
-    seen = axis = 0
-    for i in index:
-        if i is None or isinstance(i, slice):
-            if isinstance(i, slice):
-                position = L + seen + (block if seen >= before else 0)
-                full.append(along(position, np.arange(*i.indices(shape[axis]), like=like)))
-            seen += 1
-        else:
-            array = next(aligned)
-            full.append(array.reshape(*array.shape[:L], *[1] * before, *array.shape[L:], *[1] * (free - before)))
-        axis += i is not None
-    return tuple(full)
-
-
-def every_axis(index: tuple[Any, ...], ndim: int) -> tuple[Any, ...]:
-    """``index`` with an entry for each axis: ``...`` and missing axes as full slices, masks as integer arrays."""
-    if any(isinstance(i, Batched) and i.dtype == bool for i in index):
-        raise TypeError("inside vmap a boolean mask would give every example another shape: use where(...)")
-    index = tuple(
-        part for i in index for part in (i.nonzero() if getattr(i, "dtype", None) == bool else (i,))
-    )
-    at = next((k for k, i in enumerate(index) if i is Ellipsis), len(index))
-    named = sum(i is not None and i is not Ellipsis for i in index)
-    return index[:at] + (slice(None),) * (ndim - named) + index[at + 1 :]
 
 
 # -------------------------------------------------------------------------------- one line per NumPy function

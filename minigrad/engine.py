@@ -15,7 +15,6 @@ Nodes point only backwards, so a graph is freed by reference counting the moment
 
 from __future__ import annotations
 
-import linecache
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,20 +26,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minigrad.backend import Array, BackendError, backend_of
+from minigrad.backend import Array
+from minigrad.errors import check_finite, explain, freed, stale, users_line, wrong_shape
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
 
 Rule = Callable[..., Any]
-
-
-class GraphError(RuntimeError):
-    """The recorded graph cannot be walked: freed, never recorded, or overwritten since."""
-
-
-class NonFiniteError(FloatingPointError):
-    """A NaN or an infinity where a finite number was needed."""
 
 
 # ----------------------------------------------------------------------------------------------- modes
@@ -179,7 +171,7 @@ def apply(op: Op, inputs: Sequence[Any], params: dict[str, Any] = _NO_PARAMS) ->
     try:
         y = op.forward(*arrays, **params)
     except Exception as error:
-        raise explain(error, op, arrays) from error
+        raise explain(error, op.name, arrays) from error
     if not any_tensor:
         return y
     if isinstance(y, np.generic):  # NumPy turns 0-d results into scalars
@@ -262,16 +254,13 @@ def walk(
         op, inputs, params = node.op, node.inputs, node.params
         rules = op.rules
         if inputs is None:
-            raise GraphError(
-                f"the graph below {op.name} was freed by an earlier backward. To walk it twice, say "
-                "retain_graph=True the first time; to train, compute the loss again before each backward"
-            )
+            raise freed(op.name)
         arrays = []
         for i, x in enumerate(inputs):
             if isinstance(x, Tensor):
                 arrays.append(x.array)
                 if x.version[0] != node.versions[i]:
-                    raise stale(op, i, x)
+                    raise stale(op.name, i, x.shape)
             else:
                 arrays.append(x)
         args, y = (inputs, remember(node)) if create_graph else (arrays, node.out)
@@ -368,23 +357,13 @@ def sum_to(g: Any, shape: tuple[int, ...], op: Op) -> Any:
     if extra > 0:
         g = g.sum(axis=tuple(range(extra)))
     if g.shape != shape:
-        raise GraphError(
-            f"the rule of {op.name} returned a cotangent of shape {g.shape} for an argument of shape {shape}; "
-            "it must have the argument's shape, or one that broadcasting makes of it"
-        )
+        raise wrong_shape(op.name, g.shape, shape)
     return g
 
 
 def levels(x: Any) -> tuple[int, ...]:
     """The vmaps that ``x`` (a Tensor or a bare array) is batched over."""
     return getattr(x.array if isinstance(x, _tensor) else x, "levels", ())
-
-
-def innermost(x: Any) -> Array:
-    """The array inside a Tensor, and inside the Batched it may hold: all the examples."""
-    while hasattr(x, "array"):
-        x = x.array
-    return x
 
 
 #: Forget which example is which: each used the argument, so each contributes to its gradient.
@@ -397,67 +376,3 @@ def sum_levels(g: Any, kept: set[int]) -> Any:
         if level not in kept:
             g = sum_level(g, level=level)
     return g
-
-
-# ------------------------------------------------------------------------------------- errors that teach
-def shapes_of(arrays: Iterable[Any]) -> str:
-    """'(2, 3) and (4,)': the shapes of the arrays among ``arrays``."""
-    return " and ".join(str(tuple(x.shape)) for x in arrays if hasattr(x, "shape")) or "no arrays"
-
-
-def explain(error: Exception, op: Op, arrays: Sequence[Any]) -> Exception:
-    """The error a forward raised, said in terms of the operation, its shapes and the way out."""
-    homes = {i: home.name for i, x in enumerate(arrays) if (home := backend_of(x)) is not None}
-    if len(set(homes.values())) > 1:
-        where = ", ".join(f"argument {i} is on {name}" for i, name in homes.items())
-        return BackendError(
-            f"{op.name}: {where}. Move one to the other's backend with .to(...), e.g. "
-            f"argument {max(homes)} with .to({homes[min(homes)]!r})"
-        )
-    if isinstance(error, (ValueError, TypeError, IndexError)) and type(error).__module__ in ("builtins", "numpy.exceptions"):
-        hint = hint_for(op, arrays)
-        kind = type(error) if type(error).__module__ == "builtins" else ValueError
-        return kind(f"{op.name} of {shapes_of(arrays)}: {error}{hint}")
-    return error
-
-
-def hint_for(op: Op, arrays: Sequence[Any]) -> str:
-    """What was probably meant, for the mistakes everyone makes."""
-    shapes = [x.shape for x in arrays if hasattr(x, "shape")]
-    if len(shapes) < 2:
-        return ""
-    a, b = shapes[:2]
-    if op.name == "matmul" and len(a) > 1 and len(b) > 1 and a[-1] == b[-1]:
-        return ". The last axes agree: did you mean a @ b.swapaxes(-1, -2)?"
-    if op.name == "linear" and len(b) == 2 and a[-1:] == b[:1]:
-        return f". linear computes x @ W.T, so W is (out, in) = {b[::-1]} here, not {b}"
-    if op.name in ("add", "subtract", "multiply", "divide") and len(a) != len(b) and a[:1] == b[:1]:
-        return ". Broadcasting aligns the last axes: add a trailing axis with expand_dims(..., -1)"
-    return ""
-
-
-def stale(op: Op, i: int, x: Tensor) -> GraphError:
-    return GraphError(
-        f"argument {i} of {op.name}, of shape {tuple(x.shape)}, was overwritten between the forward and this backward "
-        "(an optimizer step, assign_ or an item assignment), so its gradient would be wrong. Run backward before "
-        "the update, or compute the forward again after it"
-    )
-
-
-def check_finite(array: Any, what: str, where: str) -> None:
-    """Raise NonFiniteError if ``array`` holds a NaN or an infinity."""
-    if isinstance(array, _tensor):
-        array = array.data
-    array = getattr(array, "array", array)  # a Batched holds all its examples there
-    if not bool(np.isfinite(array).all()):
-        kind = "NaN" if bool(np.isnan(array).any()) else "infinity"
-        raise NonFiniteError(f"{what} produced a {kind}, in the line {where}")
-
-
-def users_line() -> str:
-    """The innermost line of the call stack that is outside this library."""
-    frame = sys._getframe()
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "minigrad":
-        frame = frame.f_back
-    file, line = frame.f_code.co_filename, frame.f_lineno
-    return f"{file}:{line}: {linecache.getline(file, line).strip()}"

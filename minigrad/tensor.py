@@ -1,7 +1,7 @@
 """Tensor: an array that remembers how it was computed.
 
-The engine needs five facts of a tensor (its array, whether it is tracked, its gradient, its node, its version); this
-file gives it the operators, methods and protocols that make it feel like a NumPy array.
+The engine needs five facts of a tensor: its array, whether it is tracked, its gradient, its node, its version. This file
+adds how a tensor is made, written to, converted and found by NumPy; its arithmetic is in operators.py.
 """
 
 from __future__ import annotations
@@ -12,23 +12,11 @@ from typing import Any
 import numpy as np
 
 from minigrad import backend as _backend
-from minigrad.backend import Array
-from minigrad.engine import (
-    GraphError,
-    NonFiniteError,
-    Op,
-    apply,
-    bare,
-    innermost,
-    is_grad_enabled,
-    levels,
-    outputs_are,
-    walk,
-    wrap,
-)
-from minigrad.ops import NUMPY
-from minigrad.ops import elementwise as E
-from minigrad.ops import indexing, linalg, reductions, shapes
+from minigrad.backend import Array, innermost
+from minigrad.engine import Op, apply, bare, is_grad_enabled, levels, outputs_are, walk, wrap
+from minigrad.errors import GraphError, NonFiniteError
+from minigrad.operators import Operators
+from minigrad.ops import NUMPY, indexing
 
 _default_dtype = np.dtype(np.float32)
 
@@ -69,7 +57,7 @@ def as_array(data: Any, dtype: Any = None) -> Array:
 
 
 @outputs_are
-class Tensor:
+class Tensor(Operators):
     """An array on some backend, and its place in the graph of the computation that made it.
 
     Args:
@@ -159,16 +147,6 @@ class Tensor:
     def backend(self) -> str:
         """The name of the array library that holds the numbers."""
         return _backend.home_of(innermost(self)).name
-
-    @property
-    def T(self) -> Tensor:
-        """The axes reversed."""
-        return apply(shapes.transpose, (self,))
-
-    @property
-    def mT(self) -> Tensor:
-        """The last two axes exchanged."""
-        return apply(shapes.swapaxes, (self, -1, -2))
 
     def __repr__(self) -> str:
         if levels(self):
@@ -333,171 +311,11 @@ class Tensor:
             return func(*args, like=self.array, **kwargs)
         return _numpys(func)(*args, **kwargs)
 
-    # ----------------------------------------------------------------------------------------------- operators
-    def __add__(self, other: Any) -> Tensor:
-        return apply(E.add, (self, other))
-
-    def __radd__(self, other: Any) -> Tensor:
-        return apply(E.add, (other, self))
-
-    def __sub__(self, other: Any) -> Tensor:
-        return apply(E.subtract, (self, other))
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return apply(E.subtract, (other, self))
-
-    def __mul__(self, other: Any) -> Tensor:
-        return apply(E.multiply, (self, other))
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return apply(E.multiply, (other, self))
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return apply(E.divide, (self, other))
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return apply(E.divide, (other, self))
-
-    def __pow__(self, other: Any) -> Tensor:
-        return apply(E.power, (self, other))
-
-    def __rpow__(self, other: Any) -> Tensor:
-        return apply(E.power, (other, self))
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return apply(linalg.matmul, (self, other))
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return apply(linalg.matmul, (other, self))
-
-    def __neg__(self) -> Tensor:
-        return apply(E.negative, (self,))
-
-    def __pos__(self) -> Tensor:
-        return self
-
-    def __abs__(self) -> Tensor:
-        return apply(E.absolute, (self,))
-
-    def __lt__(self, other: Any) -> Tensor:
-        return apply(E.less, (self, other))
-
-    def __le__(self, other: Any) -> Tensor:
-        return apply(E.less_equal, (self, other))
-
-    def __gt__(self, other: Any) -> Tensor:
-        return apply(E.greater, (self, other))
-
-    def __ge__(self, other: Any) -> Tensor:
-        return apply(E.greater_equal, (self, other))
-
-    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
-        return apply(E.equal, (self, other))
-
-    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
-        return apply(E.not_equal, (self, other))
-
-    def __and__(self, other: Any) -> Tensor:
-        return apply(E.logical_and, (_bools(self), _bools(other)))
-
-    def __or__(self, other: Any) -> Tensor:
-        return apply(E.logical_or, (_bools(self), _bools(other)))
-
-    def __invert__(self) -> Tensor:
-        return apply(E.logical_not, (_bools(self),))
-
+    # ------------------------------------------------------------------------------------------------ indexing
     __hash__ = object.__hash__  # identity: == is element-wise
 
     def __getitem__(self, index: Any) -> Tensor:
         return apply(indexing.getitem, (self,), {"index": bare_index(index, self)})
-
-    # ------------------------------------------------------------------------------------------------- methods
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return apply(reductions.sum, (self, axis, keepdims))
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return apply(reductions.mean, (self, axis, keepdims))
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return apply(reductions.max, (self, axis, keepdims))
-
-    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return apply(reductions.min, (self, axis, keepdims))
-
-    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return reductions.prod(self, axis, keepdims)
-
-    def var(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
-        return reductions.var(self, axis, ddof, keepdims)
-
-    def std(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
-        return reductions.std(self, axis, ddof, keepdims)
-
-    def cumsum(self, axis: int | None = None) -> Tensor:
-        return reductions.cumsum(self, axis)
-
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        return apply(reductions.argmax, (self, axis, keepdims))
-
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        return apply(reductions.argmin, (self, axis, keepdims))
-
-    def all(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return apply(reductions.all, (self, axis, keepdims))
-
-    def any(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return apply(reductions.any, (self, axis, keepdims))
-
-    def clip(self, min: Any = None, max: Any = None) -> Tensor:
-        return apply(E.clip, (self, min, max))
-
-    def round(self, decimals: int = 0) -> Tensor:
-        return apply(E.round, (self, decimals))
-
-    def astype(self, dtype: Any) -> Tensor:
-        return self if self.dtype == dtype else apply(E.astype, (self, dtype))
-
-    def copy(self) -> Tensor:
-        return E.copy(self)
-
-    def reshape(self, *shape: Any) -> Tensor:
-        return apply(shapes.reshape, (self, shape[0] if len(shape) == 1 else shape))
-
-    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-        """The axes from ``start_dim`` to ``end_dim`` as one."""
-        if not self.ndim:
-            return self.reshape(1)
-        start, end = range(self.ndim)[start_dim], range(self.ndim)[end_dim]
-        n = int(np.prod(self.shape[start : end + 1], dtype=int))
-        return self.reshape((*self.shape[:start], n, *self.shape[end + 1 :]))
-
-    def ravel(self) -> Tensor:
-        return self.reshape(-1)
-
-    def transpose(self, *axes: Any) -> Tensor:
-        order = axes[0] if len(axes) == 1 else axes or None
-        return apply(shapes.transpose, (self, order))
-
-    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
-        return apply(shapes.swapaxes, (self, axis1, axis2))
-
-    def squeeze(self, axis: Any = None) -> Tensor:
-        return apply(shapes.squeeze, (self, axis))
-
-    def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
-        return shapes.repeat(self, repeats, axis)
-
-    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
-        return shapes.diagonal(self, offset, axis1, axis2)
-
-    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
-        return shapes.trace(self, offset, axis1, axis2)
-
-    def dot(self, other: Any) -> Tensor:
-        return linalg.dot(self, other)
-
-    def take(self, indices: Any, axis: int | None = None) -> Tensor:
-        return indexing.take(self, indices, axis)
 
 
 def seed_of(y: Tensor, gradient: Any, create_graph: bool) -> Any:
@@ -532,12 +350,6 @@ def bare_index(index: Any, x: Tensor) -> tuple[Any, ...]:
 def _index_entry(entry: Any, x: Tensor) -> Any:
     entry = bare(entry)
     return _backend.move(entry, _backend.home_of(innermost(x)).name) if isinstance(entry, np.ndarray) else entry
-
-
-def _bools(x: Any) -> Any:
-    if getattr(x, "dtype", np.bool_) != np.bool_:
-        raise TypeError(f"&, | and ~ combine bools (the results of comparisons), not {x.dtype}")
-    return x
 
 
 def _rebuild(cls: type, array: np.ndarray, tracked: bool, home: str) -> Tensor:

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from minigrad import batched
-from minigrad.engine import GraphError, Op, apply, enable_grad, innermost, is_grad_enabled, key, reachable, walk, wrap
+from minigrad.backend import innermost
+from minigrad.engine import Op, apply, enable_grad, is_grad_enabled, key, reachable, walk, wrap
+from minigrad.errors import GraphError
 from minigrad.tensor import Tensor, seed_of, zeros_like
 from minigrad.tree import broadcast, flatten, tree_map
 

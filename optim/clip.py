@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.engine import NonFiniteError
+from minigrad.errors import NonFiniteError
 from minigrad.tensor import Tensor
 
 

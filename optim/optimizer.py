@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.backend import Array, home_of, move, to_numpy
-from minigrad.engine import GraphError
+from minigrad.errors import GraphError
 from minigrad.optim.flat import BLOCK, FlatParameters
 from minigrad.tensor import Tensor
 

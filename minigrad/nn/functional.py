@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad.backend import generator, home_of, move
-from minigrad.engine import innermost
+from minigrad.backend import generator, home_of, innermost, move
 from minigrad.ops.activations import (
     elu,
     gelu,

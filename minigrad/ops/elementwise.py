@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backend import home_of
+from minigrad.backend import home_of, innermost
 from minigrad.batched import elementwise
-from minigrad.engine import innermost
 from minigrad.ops.table import composite, op
 
 LN2 = math.log(2.0)

@@ -7,21 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from minigrad import batched
+from minigrad import gather
 from minigrad.engine import Op, bare
 from minigrad.ops.shapes import ravel
 from minigrad.ops.table import TABLE, composite
 
 getitem = Op(
     "getitem",
-    lambda x, index: batched.getitem(x, index),
+    lambda x, index: gather.getitem(x, index),
     lambda g, y, x, index: add_at(g, index=index, shape=x.shape),
     view=True,
     doc="``x[index]``, with NumPy's slices, integers, integer arrays and masks.",
 )
 add_at = Op(
     "add_at",
-    lambda g, index, shape: batched.add_at(g, index, shape),
+    lambda g, index, shape: gather.add_at(g, index, shape),
     lambda gg, y, g, index, shape: getitem(gg, index=index),
     doc="Zeros of ``shape`` with ``g`` added at ``index``; an index that occurs twice is added twice.",
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad import gather
 from minigrad.engine import Op, as_operand, bare
 from minigrad.ops.elementwise import clip, square
 from minigrad.ops.reductions import mean, sum
@@ -80,7 +81,8 @@ def _cross_entropy(z: Any, t: Any, smoothing: float, total: float) -> Any:
     check_labels(t, z.shape[-1])
     z = by_class(z)
     z = z - z.max(axis=-1, keepdims=True)
-    picked = z[(*[np.arange(n, like=t).reshape((-1,) + (1,) * (t.ndim - k - 1)) for k, n in enumerate(t.shape)], t)]
+    rows = [np.arange(n, like=t).reshape((-1,) + (1,) * (t.ndim - k - 1)) for k, n in enumerate(t.shape)]
+    picked = gather.getitem(z, (*rows, t))
     losses = np.log(np.exp(z).sum(axis=-1)) - picked
     if smoothing:
         losses = losses + smoothing * (picked - z.sum(axis=-1) / z.shape[-1])

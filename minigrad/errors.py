@@ -1,0 +1,98 @@
+"""Errors that teach: what happened, in terms of the operation and its shapes, and the way out."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.backend import BackendError, backend_of, innermost
+
+
+class GraphError(RuntimeError):
+    """The recorded graph cannot be walked: freed, never recorded, or overwritten since."""
+
+
+class NonFiniteError(FloatingPointError):
+    """A NaN or an infinity where a finite number was needed."""
+
+
+def shapes_of(arrays: Iterable[Any]) -> str:
+    """'(2, 3) and (4,)': the shapes of the arrays among ``arrays``."""
+    return " and ".join(str(tuple(x.shape)) for x in arrays if hasattr(x, "shape")) or "no arrays"
+
+
+def explain(error: Exception, name: str, arrays: Sequence[Any]) -> Exception:
+    """The error a forward raised, said in terms of the operation, its shapes and the way out."""
+    homes = {i: home.name for i, x in enumerate(arrays) if (home := backend_of(innermost(x))) is not None}
+    if len(set(homes.values())) > 1:
+        where = ", ".join(f"argument {i} is on {name}" for i, name in homes.items())
+        return BackendError(
+            f"{name}: {where}. Move one to the other's backend with .to(...), e.g. "
+            f"argument {max(homes)} with .to({homes[min(homes)]!r})"
+        )
+    if isinstance(error, (ValueError, TypeError, IndexError)) and type(error).__module__ in ("builtins", "numpy.exceptions"):
+        hint = hint_for(name, arrays)
+        kind = type(error) if type(error).__module__ == "builtins" else ValueError
+        return kind(f"{name} of {shapes_of(arrays)}: {error}{hint}")
+    return error
+
+
+def hint_for(name: str, arrays: Sequence[Any]) -> str:
+    """What was probably meant, for the mistakes everyone makes."""
+    shapes = [x.shape for x in arrays if hasattr(x, "shape")]
+    if len(shapes) < 2:
+        return ""
+    a, b = shapes[:2]
+    if name == "matmul" and len(a) > 1 and len(b) > 1 and a[-1] == b[-1]:
+        return ". The last axes agree: did you mean a @ b.swapaxes(-1, -2)?"
+    if name == "linear" and len(b) == 2 and a[-1:] == b[:1]:
+        return f". linear computes x @ W.T, so W is (out, in) = {b[::-1]} here, not {b}"
+    if name in ("add", "subtract", "multiply", "divide") and len(a) != len(b) and a[:1] == b[:1]:
+        return ". Broadcasting aligns the last axes: add a trailing axis with expand_dims(..., -1)"
+    return ""
+
+
+def stale(name: str, i: int, shape: tuple[int, ...]) -> GraphError:
+    """For a value that changed after the forward read it."""
+    return GraphError(
+        f"argument {i} of {name}, of shape {tuple(shape)}, was overwritten between the forward and this backward "
+        "(an optimizer step, assign_ or an item assignment), so its gradient would be wrong. Run backward before "
+        "the update, or compute the forward again after it"
+    )
+
+
+def freed(name: str) -> GraphError:
+    """For a second walk through a graph."""
+    return GraphError(
+        f"the graph below {name} was freed by an earlier backward. To walk it twice, say retain_graph=True the first "
+        "time; to train, compute the loss again before each backward"
+    )
+
+
+def wrong_shape(name: str, got: tuple[int, ...], shape: tuple[int, ...]) -> GraphError:
+    """For a rule with a bug."""
+    return GraphError(
+        f"the rule of {name} returned a cotangent of shape {tuple(got)} for an argument of shape {shape}; it must have the "
+        "argument's shape, or one that broadcasting makes of it"
+    )
+
+
+def check_finite(array: Any, what: str, where: str) -> None:
+    """Raise NonFiniteError if ``array`` holds a NaN or an infinity."""
+    array = innermost(array)
+    if not bool(np.isfinite(array).all()):
+        kind = "NaN" if bool(np.isnan(array).any()) else "infinity"
+        raise NonFiniteError(f"{what} produced a {kind}, in the line {where}")
+
+
+def users_line() -> str:
+    """The innermost line of the call stack that is outside this library."""
+    frame = sys._getframe()
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "minigrad":
+        frame = frame.f_back
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    return f"{file}:{line}: {linecache.getline(file, line).strip()}"

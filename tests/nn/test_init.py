@@ -1,0 +1,68 @@
+"""Initializations: the moments they promise, and what they do to depth (rows N26-N31, S22-S23 of the course)."""
+
+import math
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import nn
+from minigrad.nn import init
+
+
+def weight(*shape):
+    return mg.zeros(*shape)
+
+
+@pytest.mark.parametrize(("fill", "variance"), [
+    (init.xavier_normal_, 2 / 500), (init.xavier_uniform_, 2 / 500), (lambda w: init.kaiming_normal_(w, nonlinearity="relu"), 2 / 200),
+    (lambda w: init.kaiming_uniform_(w, nonlinearity="relu"), 2 / 200), (lambda w: init.kaiming_normal_(w, mode="fan_out", nonlinearity="linear"), 1 / 300),
+    (lambda w: init.kaiming_normal_(w, mode="fan_avg", nonlinearity="linear"), 2 / 500), (lambda w: init.kaiming_normal_(w, a=1.0), 1 / 200),
+    (lambda w: init.xavier_normal_(w, gain=2), 8 / 500), (lambda w: init.normal_(w, 0, 0.3), 0.09), (lambda w: init.uniform_(w, -1, 1), 1 / 3),
+])  # fmt: skip
+def test_moments(fill, variance):
+    w = fill(weight(300, 200)).numpy()
+    assert w.var() == pytest.approx(variance, rel=0.03)
+    assert abs(w.mean()) < 4 * math.sqrt(variance / w.size)
+
+
+def test_fans_of_convolutions():
+    assert init.fans(weight(8, 4, 3, 3)) == (36, 72)
+    with pytest.raises(ValueError, match="at least 2 axes"):
+        init.xavier_normal_(weight(3))
+    with pytest.raises(ValueError, match="mode must be one of fan_in, fan_out, fan_avg"):
+        init.kaiming_normal_(weight(3, 3), mode="fan")
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (3, 7), (7, 3), (4, 2, 3)])
+def test_orthogonal(shape):
+    w = init.orthogonal_(weight(*shape), gain=2.0).numpy().reshape(shape[0], -1).astype(float)
+    gram = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
+    np.testing.assert_allclose(gram, 4 * np.eye(len(gram)), atol=1e-5)
+
+
+def test_gains():
+    assert init.calculate_gain("relu") == math.sqrt(2)
+    assert init.calculate_gain("tanh") == 5 / 3
+    assert init.calculate_gain("leaky_relu", 1.0) == 1
+    with pytest.raises(ValueError, match="no gain is known for 'swish'"):
+        init.calculate_gain("swish")
+
+
+def test_constants_and_repeatability():
+    assert init.constant_(weight(2, 2), 3.0).tolist() == [[3, 3], [3, 3]]
+    assert init.ones_(weight(1, 1)).item() == 1
+    mg.manual_seed(5)
+    a = init.normal_(weight(3, 3)).tolist()
+    mg.manual_seed(5)
+    assert init.normal_(weight(3, 3)).tolist() == a
+
+
+@pytest.mark.parametrize(("nonlinearity", "low", "high"), [("relu", 0.5, 2.0), ("linear", 1e-9, 1e-6)])
+def test_depth_needs_the_gain(nonlinearity, low, high):
+    """50 relu layers of width 500: He's gain keeps the norm, without it the signal vanishes (row N30)."""
+    x = mg.randn(1, 500)
+    start = np.linalg.norm(x.numpy())
+    for _ in range(50):
+        x = nn.functional.relu(x @ init.kaiming_normal_(weight(500, 500), nonlinearity=nonlinearity).T)
+    assert low < np.linalg.norm(x.numpy()) / start < high

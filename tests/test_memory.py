@@ -1,0 +1,37 @@
+"""Freed memory is kept, and training does not need more and more of it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from minigrad import memory
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
+def test_it_can_be_switched_off(monkeypatch):
+    monkeypatch.setenv("MINIGRAD_KEEP_MEMORY", "0")
+    assert memory.keep_freed_memory() is False
+
+
+LOOP = """
+import numpy as np, minigrad as mg
+from minigrad import optim
+from minigrad.models import MLP
+def resident():
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1])
+model = MLP((64, 128, 10)); opt = optim.Adam(model.parameters())
+x, t = mg.randn(128, 64), np.arange(128) % 10
+for k in range(2000):
+    opt.zero_grad(); mg.cross_entropy(model(x), t).backward(); opt.step()
+    if k == 50: start = resident()
+print(resident() - start)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads resident memory from /proc")
+def test_resident_memory_is_flat_over_2000_steps():
+    result = subprocess.run([sys.executable, "-c", LOOP], capture_output=True, text=True, check=True, env={**os.environ})
+    assert int(result.stdout) < 2048, "kilobytes"
