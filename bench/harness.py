@@ -70,8 +70,13 @@ def burst(f: Contestant, duration: float) -> float:
 
 
 def compare(
-    suite: str, name: str, ours: Contestant, peers: dict[str, Contestant], bars: dict[str, float] | None = None,
-    rounds: int = 7, duration: float = 0.05,
+    suite: str,
+    name: str,
+    ours: Contestant,
+    peers: dict[str, Contestant],
+    bars: dict[str, float] | None = None,
+    rounds: int = 7,
+    duration: float = 0.05,
 ) -> Iterator[Row]:
     """A row per peer: ours against each, in alternation."""
     for peer, theirs in peers.items():
@@ -81,7 +86,17 @@ def compare(
             other.append(burst(theirs, duration))
         ratios = [a / b for a, b in zip(mine, other, strict=True)]
         low, middle, high = statistics.quantiles(ratios, n=4)
-        yield Row(suite, name, peer, statistics.median(mine), statistics.median(other), middle, low, high, (bars or {}).get(peer))
+        yield Row(
+            suite,
+            name,
+            peer,
+            statistics.median(mine),
+            statistics.median(other),
+            middle,
+            low,
+            high,
+            (bars or {}).get(peer),
+        )
 
 
 def load(name: str) -> Any:

@@ -27,11 +27,17 @@ def rows() -> Iterator[Row]:
         ours = {"step": minigrad_step(model, x, labels, None), "adam": minigrad_step(model, x, labels, optim.Adam)}
         if torch:
             theirs = torch_steps(torch, model, widths, x, labels)
-            yield from compare("mlp", f"forward + backward, {name}", ours["step"], {"torch": theirs["step"]}, {"torch": 0.75})
-            yield from compare("mlp", f"training step (Adam), {name}", ours["adam"], {"torch": theirs["adam"]}, {"torch": 0.80})
+            yield from compare(
+                "mlp", f"forward + backward, {name}", ours["step"], {"torch": theirs["step"]}, {"torch": 0.75}
+            )
+            yield from compare(
+                "mlp", f"training step (Adam), {name}", ours["adam"], {"torch": theirs["adam"]}, {"torch": 0.80}
+            )
         if autograd:
             peer = autograd_step(model, x, labels)
-            yield from compare("mlp", f"forward + backward, {name}", ours["step"], {"autograd": peer}, {"autograd": 0.25}, rounds=3)
+            yield from compare(
+                "mlp", f"forward + backward, {name}", ours["step"], {"autograd": peer}, {"autograd": 0.25}, rounds=3
+            )
 
 
 def minigrad_step(model: nn.Module, x: np.ndarray, labels: np.ndarray, optimizer: Any) -> Any:
@@ -49,7 +55,9 @@ def minigrad_step(model: nn.Module, x: np.ndarray, labels: np.ndarray, optimizer
     return step
 
 
-def torch_steps(torch: Any, model: nn.Module, widths: tuple[int, ...], x: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+def torch_steps(
+    torch: Any, model: nn.Module, widths: tuple[int, ...], x: np.ndarray, labels: np.ndarray
+) -> dict[str, Any]:
     layers = []
     for n_in, n_out in zip(widths, widths[1:], strict=False):
         layers += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU()]

@@ -111,7 +111,9 @@ def draw_mistakes(model: nn.Module, dataset: data.Dataset, scale: data.Standardi
     from matplotlib.figure import Figure
 
     with mg.no_grad():
-        guesses = np.concatenate([model(x).argmax(axis=1).numpy() for (x,) in data.DataLoader(scale(dataset.x_test), 1000)])
+        guesses = np.concatenate(
+            [model(x).argmax(axis=1).numpy() for (x,) in data.DataLoader(scale(dataset.x_test), 1000)]
+        )
     wrong = np.flatnonzero(guesses != dataset.y_test)[:24]
     figure = Figure(figsize=(9, 4.8), layout="constrained")
     figure.suptitle(f"{int((guesses != dataset.y_test).sum())} of {len(guesses)} test images are read wrongly")
@@ -134,7 +136,10 @@ def main(argv: list[str] | None = None) -> float:
     args.out.mkdir(parents=True, exist_ok=True)
     draw_curves(history, args.out / "curves.png")
     draw_mistakes(model, dataset, scale, args.out / "mistakes.png")
-    mg.save({"model": model.state_dict(), "args": {k: str(v) for k, v in vars(args).items()}}, args.out / "model.safetensors")
+    mg.save(
+        {"model": model.state_dict(), "args": {k: str(v) for k, v in vars(args).items()}},
+        args.out / "model.safetensors",
+    )
     print(f"test accuracy {history['test accuracy'][-1]:.2%} after {args.epochs} epochs, {elapsed:.1f} s")
     print(f"wrote {', '.join(str(args.out / name) for name in ('curves.png', 'mistakes.png', 'model.safetensors'))}")
     return history["test accuracy"][-1]

@@ -9,9 +9,24 @@ Tensor([2., 4., 6.])
 """
 
 from minigrad import data, nn
-from minigrad.backend import BackendError, manual_seed, use
+from minigrad.arrays import get_default_dtype, set_default_dtype
+from minigrad.backend import BackendError, use
 from minigrad.checkpoint import CheckpointError, load, save
-from minigrad.creation import arange, eye, from_dlpack, full, linspace, ones, rand, randn, tensor, zeros
+from minigrad.creation import (
+    arange,
+    eye,
+    from_dlpack,
+    full,
+    full_like,
+    linspace,
+    ones,
+    ones_like,
+    rand,
+    randn,
+    tensor,
+    zeros,
+    zeros_like,
+)
 from minigrad.engine import Op, detect_anomaly, enable_grad, is_grad_enabled, no_grad
 from minigrad.errors import GraphError, NonFiniteError
 from minigrad.memory import keep_freed_memory
@@ -136,15 +151,10 @@ from minigrad.ops.shapes import (
     tril,
     triu,
 )
-from minigrad.tensor import (
-    Tensor,
-    full_like,
-    get_default_dtype,
-    ones_like,
-    set_default_dtype,
-    zeros_like,
-)
-from minigrad.transforms import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
+from minigrad.random import manual_seed
+from minigrad.tensor import Tensor
+from minigrad.transforms import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from minigrad.vmap import vmap
 
 abs = absolute
 keep_freed_memory()

@@ -79,7 +79,7 @@ def current() -> Backend:
     return get_backend(_current.get())
 
 
-class use:  # noqa: N801 - reads as a verb: minigrad.use("cupy")
+class use:
     """Make new tensors on the backend ``name``: from now on, or inside a ``with`` block.
 
     The choice belongs to the current thread (it is a context variable). Tensors that already exist stay where
@@ -131,24 +131,3 @@ def move(array: Array, name: str) -> Array:
 def to_numpy(array: Array) -> np.ndarray:
     """``array`` on the host, copied only where it lives elsewhere."""
     return home_of(array).to_numpy(array)
-
-
-# ------------------------------------------------------------------------------------------- random numbers
-# Drawn on the host and then moved, so that one seed gives the same network on every backend.
-_generator = np.random.default_rng()
-
-
-def manual_seed(seed: int) -> np.random.Generator:
-    """Seed the generator behind initialization, dropout and ``minigrad.randn``; returns it.
-
-    Raises:
-        TypeError, ValueError: ``seed`` is not a non-negative integer.
-    """
-    global _generator
-    _generator = np.random.default_rng(seed)
-    return _generator
-
-
-def generator() -> np.random.Generator:
-    """The host generator that ``manual_seed`` seeds."""
-    return _generator

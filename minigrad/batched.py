@@ -257,7 +257,9 @@ def filled_like(func: Callable[..., Any]) -> Callable[..., Any]:
 
 def transpose(x: Batched, axes: Any = None) -> Batched:
     k = len(x.levels)
-    return Batched(np.transpose(x.array, (*range(k), *shift(tuple(range(x.ndim)[::-1] if axes is None else axes), x))), x.levels)
+    return Batched(
+        np.transpose(x.array, (*range(k), *shift(tuple(range(x.ndim)[::-1] if axes is None else axes), x))), x.levels
+    )
 
 
 def where(condition: Any, a: Any, b: Any) -> Batched:
@@ -317,6 +319,8 @@ RULES: dict[Any, Callable[..., Any]] = {
     np.round: lambda x, decimals=0: Batched(np.round(x.array, decimals), x.levels),
     **{f: reduction(f) for f in (np.sum, np.mean, np.max, np.min, np.all, np.any)},
     **{f: arg_reduction(f) for f in (np.argmax, np.argmin)},
-    **{f: last_axes(f) for f in (np.tril, np.triu, np.linalg.inv, np.linalg.det, np.linalg.slogdet, np.linalg.cholesky)},
+    **{
+        f: last_axes(f) for f in (np.tril, np.triu, np.linalg.inv, np.linalg.det, np.linalg.slogdet, np.linalg.cholesky)
+    },
     **{f: filled_like(f) for f in (np.zeros_like, np.ones_like, np.full_like)},
 }

@@ -75,7 +75,9 @@ def load(path: str | os.PathLike[str]) -> Any:
             structure = (file.metadata() or {}).get(_STRUCTURE)
         return arrays if structure is None else _put_together(json.loads(structure), arrays)
     except (library.SafetensorError, json.JSONDecodeError, KeyError) as error:
-        raise CheckpointError(f"{os.fspath(path)} is not a complete safetensors file ({error}); was it cut short?") from error
+        raise CheckpointError(
+            f"{os.fspath(path)} is not a complete safetensors file ({error}); was it cut short?"
+        ) from error
 
 
 def _take_apart(tree: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
@@ -89,15 +91,17 @@ def _take_apart(tree: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
         return {"value": tree}
     parts = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, (list, tuple)) else None
     if parts is None or (isinstance(tree, dict) and not all(isinstance(k, str) for k in tree)):
-        raise CheckpointError(f"a checkpoint cannot hold a {type(tree).__name__} (at {path or 'the top'!r}); it holds arrays, "
-                              "numbers, strings, lists, and dicts with string keys")
+        raise CheckpointError(
+            f"a checkpoint cannot hold a {type(tree).__name__} (at {path or 'the top'!r}); it holds arrays, "
+            "numbers, strings, lists, and dicts with string keys"
+        )
     items = [(key, _take_apart(part, f"{path}/{key}" if path else str(key), arrays)) for key, part in parts]
     kind = type(tree).__name__ if type(tree) in (dict, list, tuple) else "dict" if isinstance(tree, dict) else "list"
     return {kind: dict(items) if kind == "dict" else [part for _, part in items]}
 
 
 def _put_together(structure: Any, arrays: dict[str, np.ndarray]) -> Any:
-    (kind, content), = structure.items()
+    ((kind, content),) = structure.items()
     if kind == "array":
         return arrays[content]
     if kind == "value":

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from minigrad.backend import generator
-from minigrad.tensor import Tensor, get_default_dtype, wrap
+from minigrad.arrays import get_default_dtype
+from minigrad.engine import wrap
+from minigrad.ops import NUMPY
+from minigrad.random import generator
+from minigrad.tensor import Tensor
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -80,3 +84,30 @@ def from_dlpack(x: Any) -> Tensor:
 
 def _shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)) else shape
+
+
+def _filled_like(function: Callable[..., Any]) -> Callable[..., Any]:
+    def filled(x: Any, *args: Any, **kwargs: Any) -> Tensor:
+        return wrap(function(x.array if isinstance(x, Tensor) else x, *args, **kwargs))
+
+    filled.__name__, filled.__doc__ = function.__name__, f"A constant tensor, as ``numpy.{function.__name__}``."
+    return filled
+
+
+zeros_like, ones_like, full_like = (_filled_like(f) for f in (np.zeros_like, np.ones_like, np.full_like))
+
+
+def _size(x: Any, axis: int | None = None) -> int:
+    return x.size if axis is None else x.shape[axis]
+
+
+NUMPY.update(
+    {
+        np.zeros_like: zeros_like,
+        np.ones_like: ones_like,
+        np.full_like: full_like,
+        np.shape: lambda x: x.shape,
+        np.ndim: lambda x: x.ndim,
+        np.size: _size,
+    }
+)

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from minigrad.arrays import as_operand
 from minigrad.backend import Array
 from minigrad.errors import check_finite, explain, freed, stale, users_line, wrong_shape
 
@@ -92,13 +93,7 @@ class Op:
     """
 
     def __init__(
-        self,
-        name: str,
-        forward: Callable[..., Array],
-        *rules: Rule | None,
-        each: Rule | None = None,
-        view: bool = False,
-        doc: str | None = None,
+        self, name: str, forward: Rule, *rules: Rule | None, each: Rule | None = None, view: bool = False, doc: str = ""
     ) -> None:
         self.name, self.forward, self.view = name, forward, view
         self.rules: Any = _Each(each) if each is not None else rules
@@ -158,10 +153,10 @@ def apply(op: Op, inputs: Sequence[Any], params: dict[str, Any] = _NO_PARAMS) ->
     Given arrays alone it returns a bare array: so a rule may call operations too, and costs nothing when it runs on
     arrays.
     """
-    Tensor = _tensor
+    cls = _tensor
     arrays, any_tensor, tracked = [], False, False
     for x in inputs:
-        if isinstance(x, Tensor):
+        if isinstance(x, cls):
             any_tensor = True
             arrays.append(x.array)
             if x.tracked:
@@ -176,15 +171,15 @@ def apply(op: Op, inputs: Sequence[Any], params: dict[str, Any] = _NO_PARAMS) ->
         return y
     if isinstance(y, np.generic):  # NumPy turns 0-d results into scalars
         y = np.asarray(y)
-    out = Tensor.__new__(Tensor)
+    out = cls.__new__(cls)
     out.array = y
     out.grad = None
-    out.version = inputs[0].version if op.view and isinstance(inputs[0], Tensor) else [0]
+    out.version = inputs[0].version if op.view and isinstance(inputs[0], cls) else [0]
     context = _mode.get()
     if tracked and context.record and op.rules and y.dtype.kind == "f":
         node = Node()
         node.op, node.inputs, node.params, node.out = op, inputs, params, y
-        node.versions = [x.version[0] if isinstance(x, Tensor) else 0 for x in inputs]
+        node.versions = [x.version[0] if isinstance(x, cls) else 0 for x in inputs]
         node.rank = _next_rank()
         out.node, out.tracked = node, True
         if context.anomaly:
@@ -220,11 +215,13 @@ def walk(
     Raises:
         GraphError: part of the graph was freed by an earlier walk, or a value in it was overwritten since.
     """
-    Tensor = _tensor
-    roots = list(roots)
-    targets = None if wanted is None else {key(x) for x in wanted}
-    relevant = None if targets is None else leading_to(targets, [root for root, _ in roots])
+    cls, roots, everywhere = _tensor, list(roots), wanted is None
+    targets = {key(x) for x in wanted or ()}
+    leading = set() if everywhere else leading_to(targets, [root for root, _ in roots])
     context = _mode.get()
+    if create_graph and not context.record:  # inside no_grad, asking for a graph is asking to record it
+        with enable_grad():
+            return walk(roots, wanted, create_graph, retain_graph)
     kept = {level for pair in roots for x in pair for level in levels(x)}
     cotangents: dict[Any, Any] = {}
     found: dict[Any, Any] = {}
@@ -246,18 +243,16 @@ def walk(
     while heap:
         node = heappop(heap)[1]
         g = cotangents.pop(node)
-        if targets is not None:
-            if node in targets:
-                found[node] = g
-            if node not in relevant:
-                continue
-        op, inputs, params = node.op, node.inputs, node.params
-        rules = op.rules
+        if node in targets:
+            found[node] = g
+        if not (everywhere or node in leading):
+            continue
+        op, inputs, params, rules = node.op, node.inputs, node.params, node.op.rules
         if inputs is None:
             raise freed(op.name)
         arrays = []
         for i, x in enumerate(inputs):
-            if isinstance(x, Tensor):
+            if isinstance(x, cls):
                 arrays.append(x.array)
                 if x.version[0] != node.versions[i]:
                     raise stale(op.name, i, x.shape)
@@ -265,9 +260,7 @@ def walk(
                 arrays.append(x)
         args, y = (inputs, remember(node)) if create_graph else (arrays, node.out)
         for i, x in enumerate(inputs):
-            if not isinstance(x, Tensor) or not x.tracked:
-                continue
-            if relevant is not None and (x.node or x) not in relevant and (x.node or x) not in targets:
+            if not (isinstance(x, cls) and x.tracked and (everywhere or key(x) in leading or key(x) in targets)):
                 continue
             rule = rules[i] if i < len(rules) else None
             if rule is None:
@@ -296,32 +289,30 @@ def key(x: Tensor) -> Any:
 
 def reachable(roots: Iterable[Tensor]) -> tuple[list[Node], set[Any]]:
     """The nodes below ``roots``, and the leaves that require gradients."""
-    Tensor = _tensor
     stack: list[Any] = [key(root) for root in roots if root.tracked]
     nodes: set[Any] = set()
     leaves: set[Any] = set()
     while stack:
         item = stack.pop()
-        if isinstance(item, Tensor):
+        if isinstance(item, _tensor):
             leaves.add(item)
         elif item not in nodes:
             nodes.add(item)
-            stack += [key(x) for x in item.inputs or () if isinstance(x, Tensor) and x.tracked]
+            stack += [key(x) for x in item.inputs or () if isinstance(x, _tensor) and x.tracked]
     return list(nodes), leaves
 
 
 def leading_to(targets: set[Any], roots: Iterable[Tensor]) -> set[Any]:
     """The nodes below ``roots`` from which a target can be reached in at least one step."""
-    Tensor = _tensor
-    relevant: set[Any] = set()
+    leading: set[Any] = set()
     for node in sorted(reachable(roots)[0], key=lambda node: node.rank):
         for x in node.inputs or ():
-            if isinstance(x, Tensor) and x.tracked and (key(x) in targets or x.node in relevant):
-                relevant.add(node)
+            if isinstance(x, _tensor) and x.tracked and (key(x) in targets or x.node in leading):
+                leading.add(node)
                 break
         if node.inputs is None:  # freed: let the walk say so
-            relevant.add(node)
-    return relevant
+            leading.add(node)
+    return leading
 
 
 def wrap(array: Array) -> Tensor:
@@ -334,11 +325,6 @@ def wrap(array: Array) -> Tensor:
 def bare(x: Any) -> Any:
     """The array of a Tensor; other arrays as they are; numbers and lists as NumPy arrays."""
     return x.array if isinstance(x, _tensor) else as_operand(x)
-
-
-def as_operand(x: Any) -> Any:
-    """``x`` itself if it is an array or a Tensor; NumPy scalars, Python numbers and lists as arrays."""
-    return x if hasattr(x, "__array_function__") else np.asarray(x)
 
 
 def remember(node: Node) -> Tensor:
@@ -372,7 +358,6 @@ sum_level = Op("sum_level", lambda x, level: x.sum_level(level), lambda g, y, x,
 
 def sum_levels(g: Any, kept: set[int]) -> Any:
     """Sum ``g`` over every batch level that is not in ``kept``."""
-    for level in levels(g):
-        if level not in kept:
-            g = sum_level(g, level=level)
+    for level in set(levels(g)) - kept:
+        g = sum_level(g, level=level)
     return g

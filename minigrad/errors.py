@@ -34,7 +34,10 @@ def explain(error: Exception, name: str, arrays: Sequence[Any]) -> Exception:
             f"{name}: {where}. Move one to the other's backend with .to(...), e.g. "
             f"argument {max(homes)} with .to({homes[min(homes)]!r})"
         )
-    if isinstance(error, (ValueError, TypeError, IndexError)) and type(error).__module__ in ("builtins", "numpy.exceptions"):
+    if isinstance(error, (ValueError, TypeError, IndexError)) and type(error).__module__ in (
+        "builtins",
+        "numpy.exceptions",
+    ):
         hint = hint_for(name, arrays)
         kind = type(error) if type(error).__module__ == "builtins" else ValueError
         return kind(f"{name} of {shapes_of(arrays)}: {error}{hint}")
@@ -79,6 +82,15 @@ def wrong_shape(name: str, got: tuple[int, ...], shape: tuple[int, ...]) -> Grap
         f"the rule of {name} returned a cotangent of shape {tuple(got)} for an argument of shape {shape}; it must have the "
         "argument's shape, or one that broadcasting makes of it"
     )
+
+
+def check_differentiable(dtype: Any) -> None:
+    """Raise TypeError for integers and bools."""
+    if dtype.kind != "f":
+        raise TypeError(
+            f"a tensor of {dtype} cannot require gradients: a derivative needs real numbers. Make it floating-point with "
+            ".astype('float32') first"
+        )
 
 
 def check_finite(array: Any, what: str, where: str) -> None:

@@ -99,9 +99,7 @@ def every_axis(index: tuple[Any, ...], ndim: int) -> tuple[Any, ...]:
     """``index`` with an entry for each axis: ``...`` and missing axes as full slices, masks as integer arrays."""
     if any(isinstance(i, Batched) and i.dtype == bool for i in index):
         raise TypeError("inside vmap a boolean mask would give every example another shape: use where(...)")
-    index = tuple(
-        part for i in index for part in (i.nonzero() if getattr(i, "dtype", None) == bool else (i,))
-    )
+    index = tuple(part for i in index for part in (i.nonzero() if getattr(i, "dtype", None) == bool else (i,)))
     at = next((k for k, i in enumerate(index) if i is Ellipsis), len(index))
     named = sum(i is not None and i is not Ellipsis for i in index)
     return index[:at] + (slice(None),) * (ndim - named) + index[at + 1 :]

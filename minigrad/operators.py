@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,62 @@ class Operators:
     """What a tensor can do that needs no knowledge of how it is stored."""
 
     __slots__ = ()
+
+    array: Any
+    item: Any
+    numpy: Any
+    __getitem__: Any
+
+    # --------------------------------------------------------------------------------------------- description
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.array.ndim
+
+    @property
+    def size(self) -> int:
+        return self.array.size
+
+    @property
+    def dtype(self) -> Any:
+        return self.array.dtype
+
+    @property
+    def nbytes(self) -> int:
+        return self.array.nbytes
+
+    def tolist(self) -> Any:
+        return self.numpy().tolist()
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and self.size == 1 else format(repr(self), spec)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TypeError("a 0-d tensor cannot be iterated over")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __bool__(self) -> bool:
+        return bool(self.array)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise TypeError(f"only an integer tensor can be an index, not one of {self.dtype}")
+        return int(self.item())
 
     # ----------------------------------------------------------------------------------------------- operators
     def __add__(self, other: Any) -> Any:
@@ -74,10 +132,10 @@ class Operators:
     def __ge__(self, other: Any) -> Any:
         return apply(E.greater_equal, (self, other))
 
-    def __eq__(self, other: object) -> Any:  # type: ignore[override]
+    def __eq__(self, other: object) -> Any:
         return apply(E.equal, (self, other))
 
-    def __ne__(self, other: object) -> Any:  # type: ignore[override]
+    def __ne__(self, other: object) -> Any:
         return apply(E.not_equal, (self, other))
 
     def __and__(self, other: Any) -> Any:
@@ -156,7 +214,7 @@ class Operators:
         if not self.ndim:
             return self.reshape(1)
         start, end = range(self.ndim)[start_dim], range(self.ndim)[end_dim]
-        n = int(np.prod(self.shape[start : end + 1], dtype=int))
+        n = math.prod(self.shape[start : end + 1])
         return self.reshape((*self.shape[:start], n, *self.shape[end + 1 :]))
 
     def ravel(self) -> Any:

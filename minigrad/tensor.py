@@ -6,54 +6,18 @@ adds how a tensor is made, written to, converted and found by NumPy; its arithme
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minigrad import backend as _backend
+from minigrad.arrays import as_array, get_default_dtype
 from minigrad.backend import Array, innermost
 from minigrad.engine import Op, apply, bare, is_grad_enabled, levels, outputs_are, walk, wrap
-from minigrad.errors import GraphError, NonFiniteError
+from minigrad.errors import GraphError, NonFiniteError, check_differentiable
 from minigrad.operators import Operators
 from minigrad.ops import NUMPY, indexing
-
-_default_dtype = np.dtype(np.float32)
-
-
-def set_default_dtype(dtype: Any) -> None:
-    """The dtype given to Python floats, and to zeros, randn, ... where none is named (float32 at first).
-
-    Raises:
-        TypeError: not a real floating-point dtype.
-    """
-    global _default_dtype
-    dtype = np.dtype(dtype)
-    if dtype.kind != "f":
-        raise TypeError(f"the default dtype must be a real floating-point one, such as float32, not {dtype}")
-    _default_dtype = dtype
-
-
-def get_default_dtype() -> np.dtype:
-    """The dtype that ``set_default_dtype`` set."""
-    return _default_dtype
-
-
-def as_array(data: Any, dtype: Any = None) -> Array:
-    """``data`` as an array: NumPy data goes to the current backend, Python floats get the default dtype."""
-    if isinstance(data, Tensor):
-        data = data.array
-    if not hasattr(data, "dtype"):
-        if isinstance(data, (list, tuple)) and any(isinstance(x, Tensor) for x in data):
-            raise TypeError("a list of tensors is not an array; join them with minigrad.stack, which keeps their gradients")
-        data = np.asarray(data)
-        if dtype is None and data.dtype == np.float64:
-            dtype = _default_dtype
-    if isinstance(data, (np.ndarray, np.generic)):
-        if data.dtype.kind not in "biuf":
-            raise TypeError(f"a tensor holds real numbers or bools; this data has dtype {data.dtype} (is it ragged, or text?)")
-        data = _backend.current().asarray(data)
-    return data if dtype is None or data.dtype == dtype else data.astype(dtype)
 
 
 @outputs_are
@@ -95,7 +59,10 @@ class Tensor(Operators):
 
     @data.setter
     def data(self, value: Any) -> None:
-        self.array = as_array(value)
+        value = as_array(value)
+        if self.tracked:
+            check_differentiable(value.dtype)
+        self.array = value
         self.version[0] += 1
 
     @property
@@ -104,11 +71,8 @@ class Tensor(Operators):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
-        if value and self.array.dtype.kind != "f":
-            raise TypeError(
-                f"a tensor of {self.array.dtype} cannot require gradients: a derivative needs real numbers. "
-                "Make it floating-point with .astype('float32') first"
-            )
+        if value:
+            check_differentiable(self.dtype)
         if not value and self.node is not None:
             raise GraphError("only a leaf can stop requiring gradients; take .detach() of a computed tensor")
         self.tracked = value
@@ -124,26 +88,6 @@ class Tensor(Operators):
         return self.node is None
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        return self.array.shape
-
-    @property
-    def ndim(self) -> int:
-        return self.array.ndim
-
-    @property
-    def size(self) -> int:
-        return self.array.size
-
-    @property
-    def dtype(self) -> Any:
-        return self.array.dtype
-
-    @property
-    def nbytes(self) -> int:
-        return self.array.nbytes
-
-    @property
     def backend(self) -> str:
         """The name of the array library that holds the numbers."""
         return _backend.home_of(innermost(self)).name
@@ -152,14 +96,13 @@ class Tensor(Operators):
         if levels(self):
             return f"Tensor(one of a vmap's examples, shape={self.shape}, dtype={self.dtype})"
         name = type(self).__name__
-        text = np.array2string(_backend.to_numpy(self.array), separator=", ", prefix=name + "(", threshold=100, precision=4)
-        notes = [f"dtype={self.dtype}"] if self.dtype not in (_default_dtype, np.int64, np.bool_) else []
+        text = np.array2string(
+            _backend.to_numpy(self.array), separator=", ", prefix=name + "(", threshold=100, precision=4
+        )
+        notes = [f"dtype={self.dtype}"] if self.dtype not in (get_default_dtype(), np.int64, np.bool_) else []
         notes += [f"backend={self.backend!r}"] if self.backend != "numpy" else []
         notes += [f"from {self.node.op.name}"] if self.node else ["requires_grad=True"] if self.tracked else []
         return f"{name}({', '.join([text, *notes])})"
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and self.size == 1 else format(repr(self), spec)
 
     # ----------------------------------------------------------------------------------------- differentiation
     def backward(self, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:
@@ -202,7 +145,9 @@ class Tensor(Operators):
             ValueError: the shapes differ.
         """
         if self.node is not None:
-            raise GraphError(f"the result of {self.node.op.name} is part of a graph and cannot be overwritten; take .detach()")
+            raise GraphError(
+                f"the result of {self.node.op.name} is part of a graph and cannot be overwritten; take .detach()"
+            )
         value = as_array(value)
         if value.shape != self.shape:
             raise ValueError(f"assign_: a tensor of shape {self.shape} cannot take a value of shape {value.shape}")
@@ -240,9 +185,6 @@ class Tensor(Operators):
             raise ValueError(f"item: a tensor of shape {self.shape} is not one number")
         return self.array.item()
 
-    def tolist(self) -> Any:
-        return self.numpy().tolist()
-
     def to(self, backend: str) -> Tensor:
         """This tensor on another backend; gradients find their way back.
 
@@ -253,7 +195,9 @@ class Tensor(Operators):
         return self if backend == self.backend else apply(_to, (self,), {"name": backend})
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError("a tensor is not converted to an array silently, because that would cut the graph: say .numpy()")
+        raise TypeError(
+            "a tensor is not converted to an array silently, because that would cut the graph: say .numpy()"
+        )
 
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self.tracked:
@@ -265,39 +209,16 @@ class Tensor(Operators):
 
     def __reduce__(self) -> Any:
         if self.node is not None:
-            raise GraphError(f"only leaves can be pickled or deep-copied; this is the result of {self.node.op.name}: take .detach()")
+            raise GraphError(
+                f"only leaves can be pickled or deep-copied; this is the result of {self.node.op.name}: take .detach()"
+            )
         return _rebuild, (type(self), _backend.to_numpy(self.array), self.tracked, self.backend)
-
-    def __copy__(self) -> Tensor:
-        return self.__deepcopy__()
 
     def __deepcopy__(self, memo: Any = None) -> Tensor:
         build, (cls, array, tracked, home) = self.__reduce__()
         return build(cls, array.copy(), tracked, home)
 
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of a 0-d tensor")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Tensor]:
-        if not self.shape:
-            raise TypeError("a 0-d tensor cannot be iterated over")
-        return (self[i] for i in range(self.shape[0]))
-
-    def __bool__(self) -> bool:
-        return bool(self.array)
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __index__(self) -> int:
-        if self.dtype.kind not in "iu":
-            raise TypeError(f"only an integer tensor can be an index, not one of {self.dtype}")
-        return int(self.item())
+    __copy__ = __deepcopy__
 
     # --------------------------------------------------------------------------------------- NumPy's protocols
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -307,7 +228,7 @@ class Tensor(Operators):
         return _numpys(ufunc)(*inputs)
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        if func in _LIKE:  # np.arange(n, like=tensor) asks for an array of the tensor's kind
+        if func in (np.arange, np.asarray, np.eye, np.ones):  # asked for like=tensor: an array of its kind
             return func(*args, like=self.array, **kwargs)
         return _numpys(func)(*args, **kwargs)
 
@@ -352,14 +273,13 @@ def _index_entry(entry: Any, x: Tensor) -> Any:
     return _backend.move(entry, _backend.home_of(innermost(x)).name) if isinstance(entry, np.ndarray) else entry
 
 
-def _rebuild(cls: type, array: np.ndarray, tracked: bool, home: str) -> Tensor:
-    x = wrap(_backend.move(array, home))
-    y = cls.__new__(cls)
-    y.array, y.grad, y.node, y.tracked, y.version = x.array, None, None, tracked, x.version
-    return y
+def _rebuild(cls: type[Tensor], array: np.ndarray, tracked: bool, home: str) -> Tensor:
+    x = cls.__new__(cls)
+    x.array, x.grad, x.node, x.tracked, x.version = _backend.move(array, home), None, None, tracked, [0]
+    return x
 
 
-_to = Op(
+_to: Op = Op(
     "to",
     lambda x, name: _backend.move(x, name),
     lambda g, y, x, name: _to(g, name=_backend.home_of(innermost(x)).name),
@@ -376,25 +296,3 @@ def _numpys(function: Any) -> Callable[..., Any]:
             f"{module}.{function.__name__} has no derivative here. Compose it from minigrad's operations, or leave the graph "
             "with .detach().numpy()"
         ) from None
-
-
-def _filled_like(function: Callable[..., Any]) -> Callable[..., Any]:
-    def filled(x: Any, *args: Any, **kwargs: Any) -> Tensor:
-        return wrap(function(x.array if isinstance(x, Tensor) else x, *args, **kwargs))
-
-    filled.__name__, filled.__doc__ = function.__name__, f"A constant tensor, as ``numpy.{function.__name__}``."
-    return filled
-
-
-zeros_like, ones_like, full_like = (_filled_like(f) for f in (np.zeros_like, np.ones_like, np.full_like))
-_LIKE: Sequence[Any] = (np.arange, np.asarray, np.eye, np.ones)
-NUMPY.update(
-    {
-        np.zeros_like: zeros_like,
-        np.ones_like: ones_like,
-        np.full_like: full_like,
-        np.shape: lambda x: x.shape,
-        np.ndim: lambda x: x.ndim,
-        np.size: lambda x, axis=None: x.size if axis is None else x.shape[axis],
-    }
-)

@@ -1,4 +1,4 @@
-"""Transformations of functions: gradients, products with Jacobians and Hessians, and vectorization.
+"""Transformations of functions: gradients, Jacobians, and products with Jacobians and Hessians.
 
 Signatures are JAX's. Arguments and results are tensors, arrays or numbers, and lists, tuples and dicts of them; what comes
 back are tensors. Everything nests: ``vmap(grad(f))`` gives per-example gradients, ``grad`` of a ``vmap`` sums over
@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from itertools import count
 from typing import Any
 
 import numpy as np
 
 from minigrad import batched
 from minigrad.backend import innermost
+from minigrad.creation import zeros_like
 from minigrad.engine import Op, apply, enable_grad, is_grad_enabled, key, reachable, walk, wrap
 from minigrad.errors import GraphError
-from minigrad.tensor import Tensor, seed_of, zeros_like
-from minigrad.tree import broadcast, flatten, tree_map
+from minigrad.tensor import Tensor, seed_of
+from minigrad.tree import flatten, tree_map
+from minigrad.vmap import leave, next_level
 
-_next_level = count(1).__next__
 _identity = Op("identity", lambda x: x, lambda g, y, x: g, view=True)
 
 #: Temporaries of about this many bytes stay in a core's cache; ``jacobian`` sizes its sweeps by it (measured).
@@ -53,13 +53,17 @@ def gradients(
     cotangents = [grad_outputs] * len(ys) if grad_outputs is None or isinstance(y, Tensor) else list(grad_outputs)
     for i, x in enumerate(wanted):
         if not x.tracked:
-            raise GraphError(f"input {i} does not require gradients; make it with requires_grad=True before computing y")
+            raise GraphError(
+                f"input {i} does not require gradients; make it with requires_grad=True before computing y"
+            )
     roots = [(y, seed_of(y, c, create_graph)) for y, c in zip(ys, cotangents, strict=True)]
     result = _pull(roots, wanted, create_graph, create_graph if retain_graph is None else retain_graph)
     return result[0] if isinstance(xs, Tensor) else tuple(result)
 
 
-def _pull(roots: list[tuple[Tensor, Any]], wanted: Sequence[Tensor], create_graph: bool, retain_graph: bool) -> list[Tensor]:
+def _pull(
+    roots: list[tuple[Tensor, Any]], wanted: Sequence[Tensor], create_graph: bool, retain_graph: bool
+) -> list[Tensor]:
     """The cotangents of ``wanted`` as tensors, zeros where no path leads."""
     found = walk(roots, wanted, create_graph, retain_graph)
     result = []
@@ -77,7 +81,9 @@ def _variable(x: Any, name: str) -> Tensor:
     """A fresh tensor to differentiate by, which hands its gradient on to ``x`` if ``x`` is being differentiated too."""
     x = x if isinstance(x, Tensor) else Tensor(x)
     if x.dtype.kind != "f":
-        raise TypeError(f"{name} needs floating-point arguments to differentiate by, not {x.dtype}; cast with .astype('float32')")
+        raise TypeError(
+            f"{name} needs floating-point arguments to differentiate by, not {x.dtype}; cast with .astype('float32')"
+        )
     if x.tracked:
         return apply(_identity, (x,))
     y = x.detach()
@@ -88,23 +94,29 @@ def _variable(x: Any, name: str) -> Tensor:
 class _Recording:
     """One call of a function on fresh variables, recorded: what every transformation below starts with."""
 
-    def __init__(self, name: str, fun: Callable[..., Any], args: Sequence[Any], argnums: Any, kwargs: Any, has_aux: bool):
+    def __init__(
+        self, name: str, fun: Callable[..., Any], args: Sequence[Any], argnums: Any, kwargs: Any, has_aux: bool
+    ):
         self.outer = is_grad_enabled()  # may the result be differentiated once more?
-        numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        numbers = [i % len(args) for i in ([argnums] if isinstance(argnums, int) else argnums)]
         with enable_grad():
-            trees = {i % len(args): tree_map(lambda x: _variable(x, name), args[i]) for i in numbers}
-            self.argument = trees[argnums % len(args)] if isinstance(argnums, int) else tuple(trees[i % len(args)] for i in numbers)
-            self.variables, self.rebuild = flatten(self.argument)
+            trees = {i: tree_map(lambda x: _variable(x, name), args[i]) for i in numbers}
             out = fun(*(trees.get(i, arg) for i, arg in enumerate(args)), **kwargs)
-        self.out, self.aux = out if has_aux else (out, None)
-        self.outputs, self.rebuild_out = flatten(self.out)
-        self.outputs = [y if isinstance(y, Tensor) else Tensor(y) for y in self.outputs]
+        chosen = trees[numbers[0]] if isinstance(argnums, int) else tuple(trees[i] for i in numbers)
+        self.variables, self.rebuild = flatten(chosen)
+        self.aux: Any = None
+        if has_aux:
+            out, self.aux = out
+        outputs, self.rebuild_out = flatten(out)
+        self.outputs: list[Tensor] = [y if isinstance(y, Tensor) else Tensor(y) for y in outputs]
 
     def scalar(self, name: str) -> Tensor:
         if len(self.outputs) != 1 or self.outputs[0].shape != ():
             shapes = ", ".join(str(y.shape) for y in self.outputs)
-            raise GraphError(f"{name} needs a function that returns one scalar; this one returned {shapes}. "
-                             "Reduce it with .mean() or .sum(), or use jacobian")
+            raise GraphError(
+                f"{name} needs a function that returns one scalar; this one returned {shapes}. "
+                "Reduce it with .mean() or .sum(), or use jacobian"
+            )
         return self.outputs[0]
 
     def differentiable(self, *extra: Tensor) -> bool:
@@ -114,16 +126,19 @@ class _Recording:
         leaves = reachable([*self.outputs, *extra])[1]
         return not leaves <= {x for x in self.variables if x.node is None}
 
+    def value(self, attached: bool) -> Any:
+        """What the function returned, cut from the graph unless ``attached``."""
+        return self.rebuild_out([y if attached else y.detach() for y in self.outputs])
+
     def pull(self, cotangents: Sequence[Any], create_graph: bool, retain_graph: bool = True) -> list[Tensor]:
         """The variables' cotangents, from those of the outputs."""
         roots = [(y, c) for y, c in zip(self.outputs, cotangents, strict=True) if y.tracked]
         return _pull(roots, self.variables, create_graph, retain_graph)
 
-    def result(self, values: Sequence[Tensor], create_graph: bool) -> Sequence[Tensor]:
-        return values if create_graph else [y.detach() for y in values]
 
-
-def value_and_grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def value_and_grad(
+    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """``value_and_grad(f)(x)`` is (f(x), its gradient), for one evaluation of f.
 
     Args:
@@ -142,7 +157,7 @@ def value_and_grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, ha
         again = run.differentiable()
         seed = np.ones_like(y.array)
         gradient = run.rebuild(run.pull([wrap(seed) if again else seed], again, retain_graph=again))
-        (value,) = run.result([y], again)
+        value = y if again else y.detach()
         return ((value, run.aux), gradient) if has_aux else (value, gradient)
 
     return value_and_gradient
@@ -167,12 +182,14 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     def pullback(cotangent: Any) -> Any:
         given = flatten(cotangent)[0]
         if len(given) != len(run.outputs):
-            raise ValueError(f"vjp: the function returned {len(run.outputs)} tensors, but {len(given)} cotangents were given")
+            raise ValueError(
+                f"vjp: the function returned {len(run.outputs)} tensors, but {len(given)} cotangents were given"
+            )
         seeds = [_like(c, y, "cotangent") for c, y in zip(given, run.outputs, strict=True)]
         again = is_grad_enabled() and (any(c.tracked for c in seeds) or run.differentiable())
         return run.rebuild(run.pull(seeds if again else [c.array for c in seeds], again))
 
-    out = run.rebuild_out(run.result(run.outputs, run.differentiable()))
+    out = run.value(run.differentiable())
     return (out, pullback, run.aux) if has_aux else (out, pullback)
 
 
@@ -199,7 +216,7 @@ def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
         uJ = run.pull(us, create_graph=True)
     roots = [(g, v if again else v.array) for g, v in zip(uJ, vs, strict=True) if g.tracked]
     Jv = _pull(roots, us, again, again)
-    return run.rebuild_out(run.result(run.outputs, again)), run.rebuild_out(Jv)
+    return run.value(again), run.rebuild_out(Jv)
 
 
 def hvp(fun: Callable[..., Any], primals: Any, tangents: Any) -> Any:
@@ -253,11 +270,11 @@ def _rows(run: _Recording, i: int, chunk: int, again: bool) -> list[Tensor]:
     for start in range(0, y.size, chunk):
         n = min(chunk, y.size - start)
         one_hot = np.eye(n, y.size, start, dtype=y.dtype, like=innermost(y)).reshape(n, *y.shape)
-        level = _next_level()
+        level = next_level()
         seed = batched.enter(one_hot, level)
         rows = _pull([(y, wrap(seed) if again else seed)] if y.tracked else [], run.variables, again, True)
-        blocks.append([_leave(row, level=level, axis=0, size=n) for row in rows])
-    joined = [np.concatenate(rows) if len(rows) > 1 else rows[0] for rows in zip(*blocks, strict=True)]
+        blocks.append([leave(row, level=level, axis=0, size=n) for row in rows])
+    joined: list[Any] = [np.concatenate(rows) if len(rows) > 1 else rows[0] for rows in zip(*blocks, strict=True)]
     if not blocks:  # no outputs, no rows
         joined = [np.zeros_like(x, shape=(0, *x.shape)) for x in run.variables]
     return [J.reshape((*y.shape, *x.shape)) for J, x in zip(joined, run.variables, strict=True)]
@@ -268,92 +285,8 @@ def _chunk_that_fits(outputs: Sequence[Tensor]) -> int:
     return max(1, CACHE_BYTES // max(largest, 1))
 
 
-def hessian(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, chunk_size: int | None = None) -> Callable[..., Any]:
+def hessian(
+    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, chunk_size: int | None = None
+) -> Callable[..., Any]:
     """``hessian(f)(x)[i, j]`` is d^2 f / dx_i dx_j: the Jacobian of the gradient, see :func:`jacobian`."""
     return jacobian(grad(fun, argnums), argnums, chunk_size=chunk_size)
-
-
-# ------------------------------------------------------------------------------------------- vectorization
-def _leave_array(x: Any, level: int, axis: int, size: int) -> Any:
-    if level in getattr(x, "levels", ()):
-        return x.leave(level, axis)
-    axis = axis % (x.ndim + 1)
-    return np.broadcast_to(np.expand_dims(x, axis), (*x.shape[:axis], size, *x.shape[axis:]))
-
-
-# Each is the other's transpose. Where x is not batched, the walk sums the examples' cotangents, as it does for any level.
-_enter = Op(
-    "vmap's input",
-    lambda x, level, axis: batched.enter(x, level, axis),
-    lambda g, y, x, level, axis: _leave(g, level=level, axis=axis, size=x.shape[axis]),
-)
-_leave = Op(
-    "vmap's output",
-    _leave_array,
-    lambda g, y, x, level, axis, size: _enter(g, level=level, axis=axis),
-)
-
-
-def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, chunk_size: int | None = None) -> Callable[..., Any]:
-    """``vmap(f)(xs)`` is f of each slice of ``xs``, stacked, computed on all slices at once.
-
-    Args:
-        fun: written for one example.
-        in_axes: the axis of the examples in each argument; None for an argument that all examples share. An int for
-            all arguments, or a tuple with an entry per argument, each an int, None, or a tree like the argument.
-        out_axes: where the axis of the examples goes in the results.
-        chunk_size: at most so many examples at a time, to bound memory.
-
-    Raises:
-        ValueError: no argument is mapped, or the mapped axes differ in length.
-    """
-
-    @wraps(fun)
-    def mapped(*args: Any) -> Any:
-        specs = (in_axes,) * len(args) if in_axes is None or isinstance(in_axes, int) else tuple(in_axes)
-        axes = broadcast(specs, args, "in_axes")
-        leaves, rebuild = flatten(args)
-        leaves = [x if axis is None or isinstance(x, Tensor) else Tensor(x) for x, axis in zip(leaves, axes, strict=True)]
-        size = _batch_size(leaves, axes)
-        step = chunk_size or max(size, 1)
-        if step < 1:
-            raise ValueError(f"vmap: chunk_size must be a positive number of examples, not {chunk_size}")
-        chunks = []
-        for start in range(0, max(size, 1), step):
-            part = slice(start, min(start + step, size))
-            inputs = [x if axis is None or step >= size else _slice(x, axis, part) for x, axis in zip(leaves, axes, strict=True)]
-            chunks.append(_sweep(fun, rebuild, inputs, axes, out_axes, part.stop - part.start))
-        outputs, rebuild_out = chunks[0]
-        if len(chunks) > 1:
-            places = broadcast(out_axes, rebuild_out(outputs), "out_axes")
-            outputs = [np.concatenate(parts, axis=axis) for parts, axis in zip(zip(*(o for o, _ in chunks), strict=True), places, strict=True)]
-        return rebuild_out(outputs)
-
-    return mapped
-
-
-def _sweep(fun: Any, rebuild: Any, inputs: Sequence[Any], axes: Sequence[Any], out_axes: Any, size: int) -> tuple[list[Tensor], Any]:
-    level = _next_level()
-    batch = [x if axis is None else apply(_enter, (x,), {"level": level, "axis": axis}) for x, axis in zip(inputs, axes, strict=True)]
-    outputs, rebuild_out = flatten(fun(*rebuild(batch)))
-    places = broadcast(out_axes, rebuild_out(outputs), "out_axes")
-    outputs = [y if isinstance(y, Tensor) else Tensor(y) for y in outputs]
-    return [apply(_leave, (y,), {"level": level, "axis": axis, "size": size}) for y, axis in zip(outputs, places, strict=True)], rebuild_out
-
-
-def _slice(x: Tensor, axis: int, part: slice) -> Tensor:
-    return x[(slice(None),) * (axis % x.ndim) + (part,)]
-
-
-def _batch_size(leaves: Sequence[Any], axes: Sequence[Any]) -> int:
-    for x, axis in zip(leaves, axes, strict=True):
-        if axis is not None and not -x.ndim <= axis < x.ndim:
-            raise ValueError(f"vmap: an argument of shape {x.shape} has no axis {axis} to map over; give it in_axes=None to share it")
-    sizes = {x.shape[axis] for x, axis in zip(leaves, axes, strict=True) if axis is not None}
-    if len(sizes) != 1:
-        detail = f"differ in length: {sorted(sizes)}" if sizes else "are none: every entry of in_axes is None"
-        raise ValueError(f"vmap: the mapped axes {detail}")
-    return sizes.pop()
-
-
-__all__ = ["grad", "gradients", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp", "vmap"]

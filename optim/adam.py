@@ -129,7 +129,9 @@ class _FamilyMember(Optimizer):
             if not 0 <= beta < 1:
                 raise ValueError(f"a decay rate must lie in [0, 1), but is {beta}: at 1 the average never moves from 0")
         if settings.get("eps", 0) < 0 or settings.get("weight_decay", 0) < 0:
-            raise ValueError(f"eps and weight_decay must not be negative: {settings.get('eps', 0)}, {settings.get('weight_decay', 0)}")
+            raise ValueError(
+                f"eps and weight_decay must not be negative: {settings.get('eps', 0)}, {settings.get('weight_decay', 0)}"
+            )
 
     def vectors(self) -> Sequence[str]:
         names = ["first_moment"] * self.entry.first + ["second_moment"] * (self.entry.second not in ("one", "last"))
@@ -196,7 +198,8 @@ class AdaFom(_FamilyMember):
         bias_correction: bool = True,
     ) -> None:  # fmt: skip
         super().__init__(
-            params, {"lr": lr, "beta1": beta1, "eps": eps, "weight_decay": weight_decay, "bias_correction": bias_correction}
+            params,
+            {"lr": lr, "beta1": beta1, "eps": eps, "weight_decay": weight_decay, "bias_correction": bias_correction},
         )
 
 
@@ -206,7 +209,12 @@ class AdaGrad(_FamilyMember):
     entry = FAMILY["AdaGrad"]
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1e-2, eps: float = 1e-10, weight_decay: float = 0.0, eps_inside: bool = False
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        eps: float = 1e-10,
+        weight_decay: float = 0.0,
+        eps_inside: bool = False,
     ) -> None:
         super().__init__(params, {"lr": lr, "eps": eps, "weight_decay": weight_decay, "eps_inside": eps_inside})
 
@@ -220,7 +228,9 @@ class RMSProp(_FamilyMember):
         self, params: Iterable[Any], lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0,
         eps_inside: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, {"lr": lr, "beta2": alpha, "eps": eps, "weight_decay": weight_decay, "eps_inside": eps_inside})
+        super().__init__(
+            params, {"lr": lr, "beta2": alpha, "eps": eps, "weight_decay": weight_decay, "eps_inside": eps_inside}
+        )
 
 
 class HeavyBall(_FamilyMember):

@@ -30,7 +30,9 @@ def clip_grad_norm_(params: Iterable[Tensor] | Tensor, max_norm: float, norm_typ
     norms = [float(np.linalg.norm(g.array.reshape(-1), norm_type)) for g in gradients]
     total = float(np.linalg.norm(norms, norm_type)) if norms else 0.0
     if not math.isfinite(total):
-        raise NonFiniteError(f"clip_grad_norm_: the gradients have norm {total}; find its source inside minigrad.detect_anomaly()")
+        raise NonFiniteError(
+            f"clip_grad_norm_: the gradients have norm {total}; find its source inside minigrad.detect_anomaly()"
+        )
     if total > max_norm:
         for g in gradients:
             g.array *= max_norm / total

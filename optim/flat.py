@@ -48,7 +48,9 @@ class FlatParameters:
         self.offsets = np.cumsum([0, *[x.size for x in self.tensors]]).tolist()
         first = self.tensors[0].array
         self.theta: Array = np.empty_like(first, shape=(self.offsets[-1],))
-        self.views = [self.theta[a:b].reshape(x.shape) for x, (a, b) in zip(self.tensors, pairwise(self.offsets), strict=True)]
+        self.views = [
+            self.theta[a:b].reshape(x.shape) for x, (a, b) in zip(self.tensors, pairwise(self.offsets), strict=True)
+        ]
         for x, view in zip(self.tensors, self.views, strict=True):
             view[...] = x.array
             x.array = view
@@ -71,8 +73,8 @@ class FlatParameters:
 
     def _cut(self, active: tuple[int, ...]) -> Iterator[Block]:
         limit = BLOCK if self.on_host else self.offsets[-1]  # a GPU wants few and large kernels
-        start, pieces = 0, []
-        position = None  # where the vector has been covered up to
+        pieces: list[tuple[int, slice, slice]] = []
+        start = position = 0  # where the vector has been covered up to
         for i in active:
             a, b = self.offsets[i], self.offsets[i + 1]
             if position != a and pieces:  # a tensor without a gradient lies between

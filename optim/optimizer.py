@@ -28,7 +28,9 @@ class Optimizer:
     """
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
-        items = [params] if isinstance(params, Tensor) else list(params.items() if isinstance(params, Mapping) else params)
+        if isinstance(params, Tensor):
+            params = [params]
+        items: list[Any] = list(params.items() if isinstance(params, Mapping) else params)
         groups = items if items and isinstance(items[0], dict) else [{"params": items}]
         self.groups: list[dict[str, Any]] = []
         self.names: list[str] = []
@@ -36,7 +38,9 @@ class Optimizer:
         for group in groups:
             unknown = [key for key in group if key != "params" and key not in defaults]
             if unknown:
-                raise TypeError(f"{type(self).__name__} has no setting {', '.join(unknown)}; it has {', '.join(defaults)}")
+                raise TypeError(
+                    f"{type(self).__name__} has no setting {', '.join(unknown)}; it has {', '.join(defaults)}"
+                )
             start = len(tensors)
             for entry in list(group["params"]):
                 name, x = entry if isinstance(entry, tuple) else (f"parameter {len(tensors)}", entry)
@@ -107,7 +111,9 @@ class Optimizer:
             loss = loss.detach()
         self._prepare()
         if all(x.grad is None for x in self.flat.tensors):
-            raise GraphError(f"{type(self).__name__}.step: no parameter has a gradient; call loss.backward() before step()")
+            raise GraphError(
+                f"{type(self).__name__}.step: no parameter has a gradient; call loss.backward() before step()"
+            )
         gathered, scratch = self._scratch
         for group in self.groups:
             group["step"] += 1
@@ -163,8 +169,10 @@ class Optimizer:
         wanted = set(self.vectors()) if state["state"] else set()
         settings = [key for key in self.groups[0] if key != "members"]
         if set(state["state"]) != wanted or any(set(group) != set(settings) for group in state["groups"]):
-            raise ValueError(f"this state belongs to another method than {type(self).__name__}: it has {sorted(state['state'])} and "
-                             f"settings {sorted(state['groups'][0])}, not {sorted(wanted)} and {sorted(settings)}")
+            raise ValueError(
+                f"this state belongs to another method than {type(self).__name__}: it has {sorted(state['state'])} and "
+                f"settings {sorted(state['groups'][0])}, not {sorted(wanted)} and {sorted(settings)}"
+            )
         home = home_of(self.flat.theta).name
         self.state = {
             name: move(np.array(state["state"][name], dtype=self.flat.theta.dtype), home)
@@ -175,5 +183,7 @@ class Optimizer:
             group.update({k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()})
 
     def __repr__(self) -> str:
-        settings = [", ".join(f"{k}={v}" for k, v in group.items() if k not in ("members", "step")) for group in self.groups]
+        settings = [
+            ", ".join(f"{k}={v}" for k, v in group.items() if k not in ("members", "step")) for group in self.groups
+        ]
         return f"{type(self).__name__}({'; '.join(settings)})  # {self.flat.offsets[-1]:,} parameters"

@@ -42,7 +42,11 @@ def diminishing(power: float = 1.0, c: float = 1.0) -> Schedule:
     """
     _positive("diminishing", c=c)
     if not 0 < power <= 1:
-        why = "its steps sum to a finite distance, so it may stall before a minimum" if power > 1 else "its steps do not vanish"
+        why = (
+            "its steps sum to a finite distance, so it may stall before a minimum"
+            if power > 1
+            else "its steps do not vanish"
+        )
         raise ValueError(f"diminishing: the power must lie in (0, 1], but is {power}: {why}")
     return lambda k: c / (k + 1) ** power
 

@@ -35,13 +35,21 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(
             params,
-            {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov},
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "dampening": dampening,
+                "weight_decay": weight_decay,
+                "nesterov": nesterov,
+            },
         )
 
     def check(self, settings: dict[str, Any]) -> None:
         super().check(settings)
         if settings["momentum"] < 0 or settings["weight_decay"] < 0:
-            raise ValueError(f"momentum and weight_decay must not be negative: {settings['momentum']}, {settings['weight_decay']}")
+            raise ValueError(
+                f"momentum and weight_decay must not be negative: {settings['momentum']}, {settings['weight_decay']}"
+            )
         if settings["nesterov"] and (settings["momentum"] == 0 or settings["dampening"] != 0):
             raise ValueError("Nesterov's method needs momentum > 0 and dampening = 0")
 

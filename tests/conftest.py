@@ -4,12 +4,12 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: tiny matrices, and tests may run in parallel
 
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
-from hypothesis import HealthCheck, settings  # noqa: E402
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
 
-import minigrad as mg  # noqa: E402
-from minigrad import backend, engine  # noqa: E402
+import minigrad as mg
+from minigrad import backend, engine
 
 settings.register_profile(
     "minigrad",

@@ -65,7 +65,9 @@ def binary(low: float, high: float, low2: float | None = None, high2: float | No
     """Two arguments whose shapes broadcast."""
     pairs = hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=3, min_side=1, max_side=3)
     low2, high2 = (low if low2 is None else low2), (high if high2 is None else high2)
-    return pairs.flatmap(lambda p: arguments(smooth(p.input_shapes[0], low, high), smooth(p.input_shapes[1], low2, high2)))
+    return pairs.flatmap(
+        lambda p: arguments(smooth(p.input_shapes[0], low, high), smooth(p.input_shapes[1], low2, high2))
+    )
 
 
 def axes_of(ndim: int, several: bool = True) -> Any:
@@ -76,7 +78,13 @@ def axes_of(ndim: int, several: bool = True) -> Any:
     return st.one_of(st.none(), one, many) if several else one
 
 
-def reduced(values: Callable[..., Any] = smooth, shapes: Any = SHAPES, low: float = -2.0, high: float = 2.0, several: bool = True) -> Any:
+def reduced(
+    values: Callable[..., Any] = smooth,
+    shapes: Any = SHAPES,
+    low: float = -2.0,
+    high: float = 2.0,
+    several: bool = True,
+) -> Any:
     def build(shape: tuple[int, ...]) -> Any:
         keywords = st.fixed_dictionaries({"axis": axes_of(len(shape), several), "keepdims": st.booleans()})
         return arguments(values(shape, low, high), keywords=keywords)
@@ -103,18 +111,29 @@ case("power", np.power, binary(0.3, 2, -2, 3))
 case("arctan2", np.arctan2, binary(0.3, 2, 0.3, 2))
 for name in ("maximum", "minimum"):
     pairs = hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=2, min_side=1, max_side=3)
-    case(name, getattr(np, name), pairs.flatmap(
-        lambda p: arguments(distinct(p.input_shapes[0]), distinct(p.input_shapes[1]).map(lambda x: np.asarray(x + 1e-3)))))
+    case(
+        name,
+        getattr(np, name),
+        pairs.flatmap(
+            lambda p: arguments(
+                distinct(p.input_shapes[0]), distinct(p.input_shapes[1]).map(lambda x: np.asarray(x + 1e-3))
+            )
+        ),
+    )
 for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"):
     case(name, getattr(np, name), binary(-2, 2), order=0)
 bools = SHAPES.flatmap(lambda s: arguments(hnp.arrays(np.bool_, s), hnp.arrays(np.bool_, s)))
 case("logical_and", np.logical_and, bools, order=0)
 case("logical_or", np.logical_or, bools, order=0)
 case("logical_not", np.logical_not, SHAPES.flatmap(lambda s: arguments(hnp.arrays(np.bool_, s))), order=0)
-with_specials = SHAPES.flatmap(lambda s: arguments(hnp.arrays(np.float64, s, elements=st.sampled_from([0.0, 1.5, np.nan, np.inf, -np.inf]))))
+with_specials = SHAPES.flatmap(
+    lambda s: arguments(hnp.arrays(np.float64, s, elements=st.sampled_from([0.0, 1.5, np.nan, np.inf, -np.inf])))
+)
 for name in ("isfinite", "isnan", "isinf"):
     case(name, getattr(np, name), with_specials, order=0)
-case("where", np.where, SHAPES.flatmap(lambda s: arguments(hnp.arrays(np.bool_, s), smooth(s, -2, 2), smooth(s, -2, 2))))
+case(
+    "where", np.where, SHAPES.flatmap(lambda s: arguments(hnp.arrays(np.bool_, s), smooth(s, -2, 2), smooth(s, -2, 2)))
+)
 case("clip", np.clip, unary(-2, 2, distinct, tail=st.sampled_from([(-0.5, 1.0), (None, 0.5), (-1.0, None)])))
 case("copy", np.copy, unary(-2, 2))
 case("astype", lambda x, dtype: x.astype(dtype), unary(-2, 2, tail=st.just((np.float64,))))
@@ -122,18 +141,37 @@ case("astype", lambda x, dtype: x.astype(dtype), unary(-2, 2, tail=st.just((np.f
 # --------------------------------------------------------------------------------------------------- activations
 sigmoid = scipy.special.expit
 case("relu", lambda x: np.maximum(x, 0), unary(-2, 2, distinct))
-case("leaky_relu", lambda x, negative_slope=0.01: np.where(x > 0, x, negative_slope * x),
-     unary(-2, 2, distinct, keywords=st.fixed_dictionaries({"negative_slope": st.sampled_from([0.01, 0.3])})))
-case("elu", lambda x, alpha=1.0: np.where(x > 0, x, alpha * (np.exp(x) - 1)),
-     unary(-2, 2, distinct, keywords=st.fixed_dictionaries({"alpha": st.sampled_from([1.0, 0.7])})))
-case("selu", lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * (np.exp(x) - 1)), unary(-2, 2, distinct))
-case("softplus", lambda x, beta=1.0: np.log1p(np.exp(beta * x)) / beta,
-     unary(-3, 3, distinct, keywords=st.fixed_dictionaries({"beta": st.sampled_from([1.0, 2.0])})))
+case(
+    "leaky_relu",
+    lambda x, negative_slope=0.01: np.where(x > 0, x, negative_slope * x),
+    unary(-2, 2, distinct, keywords=st.fixed_dictionaries({"negative_slope": st.sampled_from([0.01, 0.3])})),
+)
+case(
+    "elu",
+    lambda x, alpha=1.0: np.where(x > 0, x, alpha * (np.exp(x) - 1)),
+    unary(-2, 2, distinct, keywords=st.fixed_dictionaries({"alpha": st.sampled_from([1.0, 0.7])})),
+)
+case(
+    "selu",
+    lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * (np.exp(x) - 1)),
+    unary(-2, 2, distinct),
+)
+case(
+    "softplus",
+    lambda x, beta=1.0: np.log1p(np.exp(beta * x)) / beta,
+    unary(-3, 3, distinct, keywords=st.fixed_dictionaries({"beta": st.sampled_from([1.0, 2.0])})),
+)
 case("sigmoid", sigmoid, unary(-3, 3, distinct))
 case("log_sigmoid", lambda x: np.log(sigmoid(x)), unary(-3, 3, distinct))
-case("gelu", lambda x, approximate="none": x * scipy.special.ndtr(x) if approximate == "none"
-     else 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
-     unary(-3, 3, keywords=st.fixed_dictionaries({"approximate": st.sampled_from(["none", "tanh"])})))
+case(
+    "gelu",
+    lambda x, approximate="none": (
+        x * scipy.special.ndtr(x)
+        if approximate == "none"
+        else 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+    ),
+    unary(-3, 3, keywords=st.fixed_dictionaries({"approximate": st.sampled_from(["none", "tanh"])})),
+)
 case("silu", lambda x: x * sigmoid(x), unary(-3, 3, distinct))
 case("hard_tanh", lambda x: np.clip(x, -1, 1), unary(-3, 3, distinct))
 case("threshold", lambda x, t, v: np.where(x > t, x, v), unary(-2, 2, distinct, tail=st.just((0.5, 3.0))))
@@ -148,14 +186,32 @@ case("var", np.var, reduced(shapes=FULL_SHAPES))
 case("std", np.std, reduced(distinct, hnp.array_shapes(min_dims=2, max_dims=3, min_side=2, max_side=3)))
 case("logsumexp", scipy.special.logsumexp, reduced(shapes=FULL_SHAPES))
 case("norm2", np.linalg.norm, reduced(distinct, hnp.array_shapes(min_dims=1, max_dims=2, min_side=1)))
-case("norm", np.linalg.norm, FULL_SHAPES.flatmap(lambda s: arguments(
-    distinct(s), keywords=st.fixed_dictionaries({"ord": st.sampled_from([None, 1, 2, 3, np.inf]), "axis": axes_of(len(s), False)}))))
-case("cumsum", np.cumsum, SHAPES.flatmap(lambda s: arguments(
-    smooth(s, -2, 2), keywords=st.fixed_dictionaries({"axis": st.one_of(st.none(), axes_of(len(s), False))}))))
+case(
+    "norm",
+    np.linalg.norm,
+    FULL_SHAPES.flatmap(
+        lambda s: arguments(
+            distinct(s),
+            keywords=st.fixed_dictionaries(
+                {"ord": st.sampled_from([None, 1, 2, 3, np.inf]), "axis": axes_of(len(s), False)}
+            ),
+        )
+    ),
+)
+case(
+    "cumsum",
+    np.cumsum,
+    SHAPES.flatmap(
+        lambda s: arguments(
+            smooth(s, -2, 2), keywords=st.fixed_dictionaries({"axis": st.one_of(st.none(), axes_of(len(s), False))})
+        )
+    ),
+)
 for name in ("argmax", "argmin"):
     case(name, getattr(np, name), reduced(distinct, FULL_SHAPES, several=False), order=0)
 for name in ("all", "any"):
     case(name, getattr(np, name), reduced(lambda s, low, high: hnp.arrays(np.bool_, s)), order=0)
+
 
 # --------------------------------------------------------------------------------------------------------- shapes
 def shaped(build: Callable[[tuple[int, ...]], Any], shapes: Any = FULL_SHAPES) -> Any:
@@ -167,39 +223,83 @@ def axis_of(shape: tuple[int, ...]) -> Any:
     return st.integers(-len(shape), len(shape) - 1)
 
 
-case("reshape", np.reshape, shaped(lambda s: st.sampled_from([((-1,),), ((math.prod(s), 1),), (s[::-1],), ((1, *s),)]), SHAPES.filter(lambda s: 0 not in s)))
+case(
+    "reshape",
+    np.reshape,
+    shaped(
+        lambda s: st.sampled_from([((-1,),), ((math.prod(s), 1),), (s[::-1],), ((1, *s),)]),
+        SHAPES.filter(lambda s: 0 not in s),
+    ),
+)
 case("ravel", np.ravel, unary(-2, 2))
-case("transpose", np.transpose, shaped(lambda s: st.one_of(st.just(()), st.permutations(range(len(s))).map(lambda p: (tuple(p),)))))
+case(
+    "transpose",
+    np.transpose,
+    shaped(lambda s: st.one_of(st.just(()), st.permutations(range(len(s))).map(lambda p: (tuple(p),)))),
+)
 case("swapaxes", np.swapaxes, shaped(lambda s: st.tuples(axis_of(s), axis_of(s))))
 case("moveaxis", np.moveaxis, shaped(lambda s: st.tuples(axis_of(s), axis_of(s))))
-case("expand_dims", np.expand_dims, shaped(lambda s: st.one_of(st.integers(-len(s) - 1, len(s)), st.just((0, -1))).map(lambda a: (a,))))
+case(
+    "expand_dims",
+    np.expand_dims,
+    shaped(lambda s: st.one_of(st.integers(-len(s) - 1, len(s)), st.just((0, -1))).map(lambda a: (a,))),
+)
 case("squeeze", np.squeeze, shaped(lambda s: st.sampled_from([(), *[(k,) for k, n in enumerate(s) if n == 1]])))
-case("broadcast_to", np.broadcast_to, shaped(lambda s: st.sampled_from([((2, *s),), (tuple(3 if n == 1 else n for n in s),)])))
+case(
+    "broadcast_to",
+    np.broadcast_to,
+    shaped(lambda s: st.sampled_from([((2, *s),), (tuple(3 if n == 1 else n for n in s),)])),
+)
 case("flip", np.flip, shaped(lambda s: axes_of(len(s)).map(lambda a: (a,))))
 case("roll", np.roll, shaped(lambda s: st.tuples(st.integers(-4, 4), axes_of(len(s)))))
 case("tril", np.tril, shaped(lambda s: st.tuples(st.integers(-2, 2)), MATRICES))
 case("triu", np.triu, shaped(lambda s: st.tuples(st.integers(-2, 2)), MATRICES))
-case("pad", np.pad, FULL_SHAPES.flatmap(lambda s: arguments(
-    smooth(s, -2, 2), tail=st.sampled_from([(1,), (((0, 2),) * len(s),)]), keywords=st.fixed_dictionaries({"constant_values": st.sampled_from([0, 1.5])}))))
+case(
+    "pad",
+    np.pad,
+    FULL_SHAPES.flatmap(
+        lambda s: arguments(
+            smooth(s, -2, 2),
+            tail=st.sampled_from([(1,), (((0, 2),) * len(s),)]),
+            keywords=st.fixed_dictionaries({"constant_values": st.sampled_from([0, 1.5])}),
+        )
+    ),
+)
 case("tile", np.tile, shaped(lambda s: st.sampled_from([(2,), ((1, 2),), ((2, 1, 2, 1),)])))
 case("repeat", np.repeat, shaped(lambda s: st.sampled_from([(2,), (2, 0), (3, -1), (np.arange(s[0]), 0)])))
 case("diagonal", np.diagonal, shaped(lambda s: st.tuples(st.integers(-2, 2), st.just(-2), st.just(-1)), MATRICES))
 case("trace", np.trace, shaped(lambda s: st.tuples(st.integers(-1, 1), st.just(-2), st.just(-1)), MATRICES))
-case("split", lambda x, cuts, axis: tuple(np.split(x, cuts, axis)), shaped(
-    lambda s: st.sampled_from([(s[0], 0), ([1], 0), (s[-1], -1), ([0, 1], -1)])))
-same = FULL_SHAPES.flatmap(lambda s: st.integers(1, 3).flatmap(lambda n: arguments(*[smooth(s, -2, 2)] * n, keywords=st.fixed_dictionaries({"axis": axis_of(s)}))))
+case(
+    "split",
+    lambda x, cuts, axis: tuple(np.split(x, cuts, axis)),
+    shaped(lambda s: st.sampled_from([(s[0], 0), ([1], 0), (s[-1], -1), ([0, 1], -1)])),
+)
+same = FULL_SHAPES.flatmap(
+    lambda s: st.integers(1, 3).flatmap(
+        lambda n: arguments(*[smooth(s, -2, 2)] * n, keywords=st.fixed_dictionaries({"axis": axis_of(s)}))
+    )
+)
 case("concatenate", np.concatenate, same, sequence=True)
 case("stack", np.stack, same, sequence=True)
+
 
 # -------------------------------------------------------------------------------------------------------- indexing
 def indices(shape: tuple[int, ...]) -> Any:
     """Slices, integers, new axes, dots, integer arrays with duplicates, and masks."""
     n = shape[0]
-    integers = hnp.arrays(np.int64, hnp.array_shapes(min_dims=1, max_dims=2, min_side=1, max_side=3), elements=st.integers(-n, n - 1))
+    integers = hnp.arrays(
+        np.int64, hnp.array_shapes(min_dims=1, max_dims=2, min_side=1, max_side=3), elements=st.integers(-n, n - 1)
+    )
     mask = hnp.arrays(np.bool_, (n,))
     last = hnp.arrays(np.int64, (2,), elements=st.integers(0, shape[-1] - 1))
-    choices = [hnp.basic_indices(shape, allow_newaxis=True, allow_ellipsis=True), integers, mask,
-               integers.map(lambda i: (i, Ellipsis)), integers.map(lambda i: (i, None)), last.map(lambda i: (Ellipsis, i))]
+    choices = [
+        hnp.basic_indices(shape, allow_newaxis=True, allow_ellipsis=True),
+        integers,
+        mask,
+        integers.map(lambda i: (i, Ellipsis)),
+        integers.map(lambda i: (i, None)),
+        last.map(lambda i: (Ellipsis, i)),
+    ]
     if len(shape) == 3:
         choices += [last.map(lambda i: (0, slice(None), i)), last.map(lambda i: (slice(None), i % shape[1], i))]
     return st.one_of(choices)
@@ -209,8 +309,16 @@ def getitem(x: np.ndarray, index: Any) -> np.ndarray:
     return x[index]
 
 
-case("getitem", getitem, FULL_SHAPES.flatmap(lambda s: arguments(
-    smooth(s, -2, 2), keywords=st.fixed_dictionaries({"index": indices(s).map(lambda i: i if isinstance(i, tuple) else (i,))}))))
+case(
+    "getitem",
+    getitem,
+    FULL_SHAPES.flatmap(
+        lambda s: arguments(
+            smooth(s, -2, 2),
+            keywords=st.fixed_dictionaries({"index": indices(s).map(lambda i: i if isinstance(i, tuple) else (i,))}),
+        )
+    ),
+)
 
 
 def add_at(g: np.ndarray, index: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -220,26 +328,75 @@ def add_at(g: np.ndarray, index: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def scattered(shape: tuple[int, ...]) -> Any:
-    return indices(shape).map(lambda i: i if isinstance(i, tuple) else (i,)).flatmap(lambda index: arguments(
-        smooth(np.zeros(shape)[index].shape, -2, 2), keywords=st.just({"index": index, "shape": shape})))
+    return (
+        indices(shape)
+        .map(lambda i: i if isinstance(i, tuple) else (i,))
+        .flatmap(
+            lambda index: arguments(
+                smooth(np.zeros(shape)[index].shape, -2, 2), keywords=st.just({"index": index, "shape": shape})
+            )
+        )
+    )
 
 
 case("add_at", add_at, FULL_SHAPES.flatmap(scattered))
-case("take", np.take, shaped(lambda s: hnp.arrays(np.int64, (2, 2), elements=st.integers(0, s[0] - 1)).map(lambda i: (i, 0))))
-case("take_along_axis", np.take_along_axis, shaped(
-    lambda s: hnp.arrays(np.int64, (*s[:-1], 2), elements=st.integers(0, s[-1] - 1)).map(lambda i: (i, -1))))
+case(
+    "take",
+    np.take,
+    shaped(lambda s: hnp.arrays(np.int64, (2, 2), elements=st.integers(0, s[0] - 1)).map(lambda i: (i, 0))),
+)
+case(
+    "take_along_axis",
+    np.take_along_axis,
+    shaped(lambda s: hnp.arrays(np.int64, (*s[:-1], 2), elements=st.integers(0, s[-1] - 1)).map(lambda i: (i, -1))),
+)
 
 # -------------------------------------------------------------------------------------------------- linear algebra
-MATMUL = st.sampled_from([((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)), ((1, 3), (3, 2)), ((4, 1), (1, 3)), ((2, 2, 3), (3, 2)),
-                          ((2, 3), (4, 3, 2)), ((2, 1, 2, 3), (4, 3, 1)), ((2, 2, 3), (3,)), ((3,), (2, 3, 4)), ((2, 0), (0, 3)), ((0, 2), (2, 3))])
+MATMUL = st.sampled_from(
+    [
+        ((3,), (3,)),
+        ((2, 3), (3,)),
+        ((3,), (3, 2)),
+        ((2, 3), (3, 4)),
+        ((1, 3), (3, 2)),
+        ((4, 1), (1, 3)),
+        ((2, 2, 3), (3, 2)),
+        ((2, 3), (4, 3, 2)),
+        ((2, 1, 2, 3), (4, 3, 1)),
+        ((2, 2, 3), (3,)),
+        ((3,), (2, 3, 4)),
+        ((2, 0), (0, 3)),
+        ((0, 2), (2, 3)),
+    ]
+)
 products = MATMUL.flatmap(lambda p: arguments(smooth(p[0], -2, 2), smooth(p[1], -2, 2)))
 case("matmul", np.matmul, products)
-case("dot", np.dot, st.one_of(products.filter(lambda a: a[0][0].ndim < 3 and a[0][1].ndim < 4), arguments(smooth((2, 3), -2, 2), smooth((4, 3, 2), -2, 2))))
+case(
+    "dot",
+    np.dot,
+    st.one_of(
+        products.filter(lambda a: a[0][0].ndim < 3 and a[0][1].ndim < 4),
+        arguments(smooth((2, 3), -2, 2), smooth((4, 3, 2), -2, 2)),
+    ),
+)
 case("outer", np.outer, arguments(smooth((3,), -2, 2), smooth((2, 2), -2, 2)))
-case("tensordot", np.tensordot, st.sampled_from([((2, 3), (3, 4), 1), ((2, 3), (2, 3), 2), ((2, 3, 4), (4, 3), ((1, 2), (1, 0))), ((2,), (3,), 0)]).flatmap(
-    lambda p: arguments(smooth(p[0], -2, 2), smooth(p[1], -2, 2), keywords=st.just({"axes": p[2]}))))
-case("linear", lambda x, W, b=None: x @ W.T + (0 if b is None else b), st.sampled_from([(4,), (1, 4), (3, 4), (2, 3, 4), (0, 4)]).flatmap(
-    lambda s: st.one_of(arguments(smooth(s, -2, 2), smooth((5, 4), -2, 2), smooth((5,), -2, 2)), arguments(smooth(s, -2, 2), smooth((5, 4), -2, 2)))))
+case(
+    "tensordot",
+    np.tensordot,
+    st.sampled_from(
+        [((2, 3), (3, 4), 1), ((2, 3), (2, 3), 2), ((2, 3, 4), (4, 3), ((1, 2), (1, 0))), ((2,), (3,), 0)]
+    ).flatmap(lambda p: arguments(smooth(p[0], -2, 2), smooth(p[1], -2, 2), keywords=st.just({"axes": p[2]}))),
+)
+case(
+    "linear",
+    lambda x, W, b=None: x @ W.T + (0 if b is None else b),
+    st.sampled_from([(4,), (1, 4), (3, 4), (2, 3, 4), (0, 4)]).flatmap(
+        lambda s: st.one_of(
+            arguments(smooth(s, -2, 2), smooth((5, 4), -2, 2), smooth((5,), -2, 2)),
+            arguments(smooth(s, -2, 2), smooth((5, 4), -2, 2)),
+        )
+    ),
+)
 EINSUMS = [("ij,jk->ik", (2, 3), (3, 4)), ("ij->ji", (2, 3)), ("ij->", (2, 3)), ("ii", (3, 3)), ("ii->i", (3, 3)), ("i,j", (2,), (3,)), ("ij,ij->i", (2, 3), (2, 3)),
            ("...i,...i->...", (2, 3), (3,)), ("bij,bjk", (2, 2, 3), (2, 3, 2)), ("ij,k->i", (2, 3), (4,)), ("iij,j->ij", (2, 2, 3), (3,)), ("ij,jk,kl->il", (2, 3), (3, 2), (2, 2)),
            ("...ij->...ji", (2, 3, 2))]  # fmt: skip
@@ -249,7 +406,13 @@ def einsum(*operands: Any, subscripts: str) -> Any:
     return np.einsum(subscripts, *operands)
 
 
-case("einsum", einsum, st.sampled_from(EINSUMS).flatmap(lambda e: arguments(*[smooth(s, -2, 2) for s in e[1:]], keywords=st.just({"subscripts": e[0]}))))
+case(
+    "einsum",
+    einsum,
+    st.sampled_from(EINSUMS).flatmap(
+        lambda e: arguments(*[smooth(s, -2, 2) for s in e[1:]], keywords=st.just({"subscripts": e[0]}))
+    ),
+)
 
 
 def regular(shape: tuple[int, ...]) -> Any:
@@ -263,8 +426,13 @@ for name in ("inv", "det"):
 case("slogdet", lambda A: tuple(np.linalg.slogdet(A)), SQUARE.flatmap(lambda s: arguments(regular(s))))
 case("logabsdet", lambda A: np.linalg.slogdet(A)[1], SQUARE.flatmap(lambda s: arguments(regular(s))))
 case("detsign", lambda A: np.linalg.slogdet(A)[0], SQUARE.flatmap(lambda s: arguments(regular(s))), order=0)
-case("solve", np.linalg.solve, st.sampled_from([((3, 3), (3,)), ((3, 3), (3, 2)), ((2, 3, 3), (2, 3, 2)), ((2, 3, 3), (3,)), ((3, 3), (2, 3, 1))]).flatmap(
-    lambda p: arguments(regular(p[0]), smooth(p[1], -2, 2))))
+case(
+    "solve",
+    np.linalg.solve,
+    st.sampled_from(
+        [((3, 3), (3,)), ((3, 3), (3, 2)), ((2, 3, 3), (2, 3, 2)), ((2, 3, 3), (3,)), ((3, 3), (2, 3, 1))]
+    ).flatmap(lambda p: arguments(regular(p[0]), smooth(p[1], -2, 2))),
+)
 
 
 def cholesky(A: np.ndarray) -> np.ndarray:
@@ -274,8 +442,16 @@ def cholesky(A: np.ndarray) -> np.ndarray:
 case("cholesky", cholesky, SQUARE.flatmap(lambda s: arguments(regular(s).map(lambda A: A @ A.swapaxes(-1, -2)))))
 
 # ----------------------------------------------------------------------------------------------------------- losses
-case("softmax", scipy.special.softmax, FULL_SHAPES.flatmap(lambda s: arguments(smooth(s, -3, 3), keywords=st.fixed_dictionaries({"axis": axis_of(s)}))))
-case("log_softmax", scipy.special.log_softmax, FULL_SHAPES.flatmap(lambda s: arguments(smooth(s, -3, 3), keywords=st.fixed_dictionaries({"axis": axis_of(s)}))))
+case(
+    "softmax",
+    scipy.special.softmax,
+    FULL_SHAPES.flatmap(lambda s: arguments(smooth(s, -3, 3), keywords=st.fixed_dictionaries({"axis": axis_of(s)}))),
+)
+case(
+    "log_softmax",
+    scipy.special.log_softmax,
+    FULL_SHAPES.flatmap(lambda s: arguments(smooth(s, -3, 3), keywords=st.fixed_dictionaries({"axis": axis_of(s)}))),
+)
 
 
 def cross_entropy(z: np.ndarray, t: np.ndarray, reduction: str = "mean", label_smoothing: float = 0.0) -> Any:
@@ -293,9 +469,22 @@ def cross_entropy(z: np.ndarray, t: np.ndarray, reduction: str = "mean", label_s
 
 REDUCTIONS = st.sampled_from(["mean", "sum", "none"])
 SMOOTHED = st.fixed_dictionaries({"reduction": REDUCTIONS, "label_smoothing": st.sampled_from([0.0, 0.2])})
-case("cross_entropy", cross_entropy, st.sampled_from([((3,), ()), ((2, 3), (2,)), ((4, 2), (4,)), ((2, 3, 2), (2, 2))]).flatmap(lambda p: st.one_of(
-    arguments(smooth(p[0], -3, 3), tail=hnp.arrays(np.int64, p[1], elements=st.integers(0, p[0][min(1, len(p[0]) - 1)] - 1)).map(lambda t: (t,)), keywords=SMOOTHED),
-    arguments(smooth(p[0], -3, 3), smooth(p[0], 0.1, 1), keywords=SMOOTHED))))
+case(
+    "cross_entropy",
+    cross_entropy,
+    st.sampled_from([((3,), ()), ((2, 3), (2,)), ((4, 2), (4,)), ((2, 3, 2), (2, 2))]).flatmap(
+        lambda p: st.one_of(
+            arguments(
+                smooth(p[0], -3, 3),
+                tail=hnp.arrays(np.int64, p[1], elements=st.integers(0, p[0][min(1, len(p[0]) - 1)] - 1)).map(
+                    lambda t: (t,)
+                ),
+                keywords=SMOOTHED,
+            ),
+            arguments(smooth(p[0], -3, 3), smooth(p[0], 0.1, 1), keywords=SMOOTHED),
+        )
+    ),
+)
 
 
 def bce(z: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -303,5 +492,10 @@ def bce(z: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 
 case("bce_with_logits", bce, SHAPES.flatmap(lambda s: arguments(distinct(s), smooth(s, 0, 1))))
-case("binary_cross_entropy_with_logits", lambda z, t, reduction: {"mean": np.mean, "sum": np.sum, "none": np.asarray}[reduction](bce(z, t)),
-     FULL_SHAPES.flatmap(lambda s: arguments(distinct(s), smooth(s, 0, 1), keywords=st.fixed_dictionaries({"reduction": REDUCTIONS}))))
+case(
+    "binary_cross_entropy_with_logits",
+    lambda z, t, reduction: {"mean": np.mean, "sum": np.sum, "none": np.asarray}[reduction](bce(z, t)),
+    FULL_SHAPES.flatmap(
+        lambda s: arguments(distinct(s), smooth(s, 0, 1), keywords=st.fixed_dictionaries({"reduction": REDUCTIONS}))
+    ),
+)

@@ -53,7 +53,11 @@ class StrictArray:
         if func.__module__ not in ("numpy", "numpy.linalg") or not all(t in (StrictArray, np.ndarray) for t in types):
             return NotImplemented
         out = kwargs.pop("out", None)
-        result = func(*unwrap(args), **{k: unwrap(v) for k, v in kwargs.items()}, **({"out": unwrap(out)} if out is not None else {}))
+        result = func(
+            *unwrap(args),
+            **{k: unwrap(v) for k, v in kwargs.items()},
+            **({"out": unwrap(out)} if out is not None else {}),
+        )
         return out if out is not None else wrap(result)
 
     def __array__(self, *args, **kwargs):
@@ -91,10 +95,26 @@ class StrictArray:
 
 
 def _method(name):
-    return lambda self, *args, **kwargs: wrap(getattr(self._host, name)(*unwrap(args), **{k: unwrap(v) for k, v in kwargs.items()}))
+    return lambda self, *args, **kwargs: wrap(
+        getattr(self._host, name)(*unwrap(args), **{k: unwrap(v) for k, v in kwargs.items()})
+    )
 
 
-for name in ("sum", "max", "min", "mean", "reshape", "swapaxes", "transpose", "astype", "copy", "all", "any", "ravel", "nonzero"):
+for name in (
+    "sum",
+    "max",
+    "min",
+    "mean",
+    "reshape",
+    "swapaxes",
+    "transpose",
+    "astype",
+    "copy",
+    "all",
+    "any",
+    "ravel",
+    "nonzero",
+):
     setattr(StrictArray, name, _method(name))
 
 

@@ -42,7 +42,13 @@ def test_missing_cupy_names_the_extra(monkeypatch):
 def test_environment_variable():
     def run(name):
         code = "import minigrad as mg; print(mg.zeros(1).backend)"
-        return subprocess.run([sys.executable, "-c", code], env={**os.environ, "MINIGRAD_BACKEND": name}, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "MINIGRAD_BACKEND": name},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     assert run("numpy").stdout.strip() == "numpy"
     assert "unknown backend 'fortran'" in run("fortran").stderr
@@ -92,7 +98,16 @@ def test_a_seed_gives_one_network_on_every_backend():
         np.testing.assert_array_equal(value, on_device[name])
 
 
-@pytest.mark.parametrize("method", [optim.Adam, optim.AMSGrad, optim.RMSProp, optim.SignSGD, lambda p, lr: optim.SGD(p, lr, momentum=0.9, weight_decay=0.1)])
+@pytest.mark.parametrize(
+    "method",
+    [
+        optim.Adam,
+        optim.AMSGrad,
+        optim.RMSProp,
+        optim.SignSGD,
+        lambda p, lr: optim.SGD(p, lr, momentum=0.9, weight_decay=0.1),
+    ],
+)
 def test_training_is_the_same_on_the_device(method):
     """Forward, loss, dropout, backward, clipping, optimizer and evaluation, with no host array in sight."""
 
@@ -128,7 +143,7 @@ def test_training_is_the_same_on_the_device(method):
 def test_transforms_on_the_device():
     with mg.use("strict"):
         W = mg.randn(3, 3)
-        f = lambda x: mg.tanh(W @ x).sum()  # noqa: E731
+        f = lambda x: mg.tanh(W @ x).sum()
         x = mg.randn(4, 3)
         H = mg.vmap(mg.hessian(f))(x)
         assert H.backend == "strict"

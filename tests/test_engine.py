@@ -143,11 +143,15 @@ def test_gradient_of_what_does_not_depend_is_zero():
 
 def test_rules_with_a_bug_are_named():
     wrong = Op("wrong", lambda x: x * 2, lambda g, y, x: np.ones(5))
-    with pytest.raises(mg.GraphError, match=r"the rule of wrong returned a cotangent of shape \(5,\) for an argument of shape \(2,\)"):
+    with pytest.raises(
+        mg.GraphError, match=r"the rule of wrong returned a cotangent of shape \(5,\) for an argument of shape \(2,\)"
+    ):
         wrong(leaf(1.0, 2.0)).sum().backward()
 
 
-@given(st.sampled_from([((3,), (2, 3)), ((1, 3), (2, 1)), ((), (2, 2)), ((2, 1, 3), (4, 1)), ((1,), (3,)), ((0,), (1,))]))
+@given(
+    st.sampled_from([((3,), (2, 3)), ((1, 3), (2, 1)), ((), (2, 2)), ((2, 1, 3), (4, 1)), ((1,), (3,)), ((0,), (1,))])
+)
 def test_broadcasting_is_undone_once_for_all(shapes):
     """Every pattern: the gradient has the argument's shape and sums over what was stretched."""
     a, b = (mg.ones(*shape, requires_grad=True) for shape in shapes)
@@ -172,7 +176,9 @@ def test_an_update_between_forward_and_backward_is_an_error():
     W = leaf(1.0)
     loss = (W * W) * 0.5
     W.assign_(W.numpy() - 10)
-    with pytest.raises(mg.GraphError, match=r"argument \d of multiply.*overwritten between the forward and this backward"):
+    with pytest.raises(
+        mg.GraphError, match=r"argument \d of multiply.*overwritten between the forward and this backward"
+    ):
         loss.backward()
 
 

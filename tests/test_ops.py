@@ -29,7 +29,11 @@ def call(case, arrays, tail, keywords, f=None):
     if case.name == "einsum":
         y = f(keywords["subscripts"], *arrays)
     elif case.name == "getitem":
-        y = mg.Tensor(arrays[0])[keywords["index"]] if isinstance(arrays[0], np.ndarray) else arrays[0][keywords["index"]]
+        y = (
+            mg.Tensor(arrays[0])[keywords["index"]]
+            if isinstance(arrays[0], np.ndarray)
+            else arrays[0][keywords["index"]]
+        )
     elif case.name == "cholesky":  # it reads only one triangle of the symmetric matrix that it is given
         y = f((arrays[0] + arrays[0].swapaxes(-1, -2)) / 2)
     elif case.name == "add_at":
@@ -43,7 +47,11 @@ def reference(case, arrays, tail, keywords):
     if case.name == "einsum":
         y = case.reference(*arrays, **keywords)
     else:
-        y = case.reference(list(arrays), *tail, **keywords) if case.sequence else case.reference(*arrays, *tail, **keywords)
+        y = (
+            case.reference(list(arrays), *tail, **keywords)
+            if case.sequence
+            else case.reference(*arrays, *tail, **keywords)
+        )
     return list(y) if isinstance(y, (list, tuple)) else [y]
 
 
@@ -95,7 +103,9 @@ def test_values(case, arrays, tail, keywords):
             for y, z in zip(call(case, tensors, host_tail(tail), keywords, function), got, strict=True):
                 np.testing.assert_array_equal(y.numpy(), z.numpy())
     if hasattr(np.ndarray, case.name) and case.name not in ("where", "copy") and not case.sequence:
-        for y, z in zip(call(case, tensors, host_tail(tail), keywords, getattr(mg.Tensor, case.name)), got, strict=True):
+        for y, z in zip(
+            call(case, tensors, host_tail(tail), keywords, getattr(mg.Tensor, case.name)), got, strict=True
+        ):
             np.testing.assert_array_equal(y.numpy(), z.numpy())
 
 
@@ -181,7 +191,7 @@ def in_vmap(case, tail):
 @drawn(ALL, max_examples=8)
 def test_vmap_is_a_loop(case, arrays, tail, keywords):
     batch = [np.stack([x, x[..., ::-1] if x.ndim else x, np.roll(x, 1)]) for x in arrays]
-    run = lambda *xs: tuple(call(case, xs, host_tail(tail), keywords))  # noqa: E731
+    run = lambda *xs: tuple(call(case, xs, host_tail(tail), keywords))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -229,22 +239,42 @@ def test_vmap_over_the_index(data):
     shape = data.draw(st.sampled_from([(4,), (3, 4), (2, 3, 4)]))
     x = np.arange(3 * np.prod(shape)).reshape(3, *shape).astype(float)
     axis = data.draw(st.integers(0, len(shape) - 1))
-    i = np.array(data.draw(st.lists(st.lists(st.integers(0, shape[axis] - 1), min_size=2, max_size=2), min_size=3, max_size=3)))
+    i = np.array(
+        data.draw(st.lists(st.lists(st.integers(0, shape[axis] - 1), min_size=2, max_size=2), min_size=3, max_size=3))
+    )
     scalar = data.draw(st.booleans())
     i = i[:, 0] if scalar else i
     tail = data.draw(st.sampled_from([(), (Ellipsis,), (None,)])) if axis < len(shape) - 1 or not len(shape) > 1 else ()
-    f = lambda a, k: mg.Tensor(a)[(*[slice(None)] * axis, k, *tail)]  # noqa: E731
+    f = lambda a, k: mg.Tensor(a)[(*[slice(None)] * axis, k, *tail)]
     for in_axes, source in (((0, 0), x), ((None, 0), x[0])):
         value = mg.vmap(f, in_axes)(source, i)
         loop = [f(source[n] if in_axes[0] == 0 else source, i[n]) for n in range(3)]
         close(value.numpy(), np.stack([y.numpy() for y in loop]))
         g = mg.vmap(mg.grad(lambda a, k: (f(a, k) ** 2).sum()), in_axes)(source, i)
-        loop = [mg.grad(lambda a, k=i[n]: (f(a, k) ** 2).sum())(source[n] if in_axes[0] == 0 else source) for n in range(3)]
+        loop = [
+            mg.grad(lambda a, k=i[n]: (f(a, k) ** 2).sum())(source[n] if in_axes[0] == 0 else source) for n in range(3)
+        ]
         close(g.numpy(), np.stack([y.numpy() for y in loop]))
 
 
 # ------------------------------------------------------------------------------------- particular values
-@pytest.mark.parametrize("name", ["sigmoid", "log_sigmoid", "softplus", "gelu", "silu", "elu", "selu", "tanh", "erf", "leaky_relu", "relu", "hard_tanh"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sigmoid",
+        "log_sigmoid",
+        "softplus",
+        "gelu",
+        "silu",
+        "elu",
+        "selu",
+        "tanh",
+        "erf",
+        "leaky_relu",
+        "relu",
+        "hard_tanh",
+    ],
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_stable_for_large_arguments(name, dtype):
     x = mg.Tensor(np.array([-1e4, -100, -1.0, 0.0, 1.0, 100, 1e4], dtype), requires_grad=True)
@@ -288,7 +318,10 @@ def test_power_at_zero():
     assert mg.gradients((x**2).sum(), x).tolist() == [0, 4]
     exponent = mg.Tensor([0.0, 1.0], requires_grad=True)
     assert mg.gradients((x**exponent).sum(), x).tolist() == [0, 1]
-    assert mg.gradients((mg.Tensor([0.0, np.e]) ** mg.Tensor([2.0, 0.0], requires_grad=True)).sum(), x).tolist() == [0, 0]
+    assert mg.gradients((mg.Tensor([0.0, np.e]) ** mg.Tensor([2.0, 0.0], requires_grad=True)).sum(), x).tolist() == [
+        0,
+        0,
+    ]
 
 
 def test_norm_at_the_origin_has_gradient_zero():

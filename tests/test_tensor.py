@@ -48,13 +48,28 @@ def test_integers_cannot_require_gradients(data):
         mg.tensor(data).requires_grad_()
 
 
-@pytest.mark.parametrize("operation", [lambda x: x + 1, lambda x: 2 * x, lambda x: 1.5 - x, lambda x: x / 3, lambda x: x**2, lambda x: x.mean(),
-                                       lambda x: mg.relu(x), lambda x: mg.where(x > 0, x, 0.0), lambda x: x.clip(0.1, 0.9)])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda x: x + 1,
+        lambda x: 2 * x,
+        lambda x: 1.5 - x,
+        lambda x: x / 3,
+        lambda x: x**2,
+        lambda x: x.mean(),
+        lambda x: mg.relu(x),
+        lambda x: mg.where(x > 0, x, 0.0),
+        lambda x: x.clip(0.1, 0.9),
+    ],
+)
 def test_python_numbers_never_widen(operation):
     assert operation(mg.ones(3)).dtype == np.float32
 
 
-@given(st.sampled_from(["float32", "float64", "int64", "int32", "bool"]), st.sampled_from(["float32", "float64", "int64", "int8"]))
+@given(
+    st.sampled_from(["float32", "float64", "int64", "int32", "bool"]),
+    st.sampled_from(["float32", "float64", "int64", "int8"]),
+)
 def test_promotion_is_numpys(a, b):
     x, y = np.ones(2, a), np.ones(2, b)
     assert (mg.Tensor(x) + mg.Tensor(y)).dtype == (x + y).dtype
@@ -73,7 +88,15 @@ def test_operators_agree_with_numpy(x):
 
 def test_numpy_functions_and_methods_keep_the_graph():
     x = mg.tensor([1.0, 2.0], requires_grad=True)
-    for y in (np.exp(x), np.sum(x), np.linalg.norm(x), np.concatenate([x, np.ones(2)]), np.where([True, False], x, 0), np.ones(2) * x, np.outer(x, x)):
+    for y in (
+        np.exp(x),
+        np.sum(x),
+        np.linalg.norm(x),
+        np.concatenate([x, np.ones(2)]),
+        np.where([True, False], x, 0),
+        np.ones(2) * x,
+        np.outer(x, x),
+    ):
         assert y.requires_grad
     assert np.shape(x) == (2,)
     assert np.ndim(x) == 1

@@ -65,4 +65,6 @@ def test_second_derivatives_of_batch_normalization():
         return gamma * (x - mean) / mg.sqrt(var + 1e-5) + beta
 
     rng = np.random.default_rng(0)
-    check_grads(batch_norm, rng.standard_normal((6, 3)), rng.standard_normal(3), rng.standard_normal(3), order=3, atol=1e-4)
+    check_grads(
+        batch_norm, rng.standard_normal((6, 3)), rng.standard_normal(3), rng.standard_normal(3), order=3, atol=1e-4
+    )

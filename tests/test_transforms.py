@@ -33,7 +33,7 @@ def same(a, b, tolerance=1e-10):
 
 
 def test_grad_of_trees_and_argnums():
-    f = lambda p, s: (p["a"] * p["b"][0] * s).sum()  # noqa: E731
+    f = lambda p, s: (p["a"] * p["b"][0] * s).sum()
     p = {"a": np.array([1.0, 2.0]), "b": [3.0]}
     g = mg.grad(f)(p, 2.0)
     assert g["a"].tolist() == [6, 6]
@@ -86,7 +86,7 @@ def test_grad_inside_a_recorded_computation_stays_differentiable():
 
 
 def test_vjp_and_jvp_against_the_jacobian(rng):
-    f = lambda x, y: (mg.tanh(x @ y), (x * x).sum())  # noqa: E731
+    f = lambda x, y: (mg.tanh(x @ y), (x * x).sum())
     x, y = rng.standard_normal((2, 3)), rng.standard_normal(3)
     (Jx, Jy), (Lx, Ly) = mg.jacobian(f, argnums=(0, 1))(x, y)
     out, pull = mg.vjp(f, x, y)
@@ -130,7 +130,7 @@ def test_hessian_and_hvp_of_a_quadratic(n, seed):
 
 def test_hessian_of_a_network_against_finite_differences(net):
     loss, params, X, t = net
-    f = lambda p: mg.vmap(loss, (None, 0, 0))(p, X, t).mean()  # noqa: E731
+    f = lambda p: mg.vmap(loss, (None, 0, 0))(p, X, t).mean()
     H = mg.hessian(f)(params)
     eps = 1e-5
     for name in params:
@@ -161,7 +161,7 @@ def test_jacobian_shapes_and_aux():
 
 
 def test_jacobian_is_differentiable():
-    f = lambda x: x**3  # noqa: E731
+    f = lambda x: x**3
     x = np.array([1.0, 2.0])
     g = mg.grad(lambda x: mg.jacobian(f)(x).sum())(x)
     same(g, 6 * x)
@@ -170,9 +170,9 @@ def test_jacobian_is_differentiable():
 def test_gauss_newton_product_is_three_lines(net, rng):
     """J^T H J v by jvp, hvp and vjp equals the dense product."""
     loss, params, X, t = net
-    f = lambda p: mg.vmap(lambda x: p["v"] @ mg.tanh(p["W"] @ x + p["b"]))(X)  # noqa: E731
+    f = lambda p: mg.vmap(lambda x: p["v"] @ mg.tanh(p["W"] @ x + p["b"]))(X)
     v = {k: rng.standard_normal(p.shape) for k, p in params.items()}
-    outer = lambda z: mg.cross_entropy(z, t)  # noqa: E731
+    outer = lambda z: mg.cross_entropy(z, t)
     z, Jv = mg.jvp(f, (params,), (v,))
     HJv = mg.hvp(outer, z, Jv)
     (JHJv,) = mg.vjp(f, params)[1](HJv)
@@ -203,7 +203,7 @@ def test_grad_of_a_vmap_sums_over_examples(net):
 
 def test_per_example_hessians(net):
     loss, params, X, t = net
-    f = lambda x, t: loss({k: mg.Tensor(v) for k, v in params.items()}, x, t)  # noqa: E731
+    f = lambda x, t: loss({k: mg.Tensor(v) for k, v in params.items()}, x, t)
     H = mg.vmap(mg.hessian(f))(X, t)
     for n in range(6):
         same(H[n], mg.hessian(f)(X[n], t[n]))
@@ -212,8 +212,8 @@ def test_per_example_hessians(net):
 def test_derivatives_of_a_function_that_vmaps_inside(rng):
     """The batch of cotangents is a level made after the inner vmap's, but enters it from outside."""
     X, W = rng.standard_normal((6, 3)), rng.standard_normal((4, 3))
-    mapped = lambda W: mg.vmap(lambda x: mg.tanh(W @ x))(X)  # noqa: E731
-    direct = lambda W: mg.tanh(mg.Tensor(X) @ W.T)  # noqa: E731
+    mapped = lambda W: mg.vmap(lambda x: mg.tanh(W @ x))(X)
+    direct = lambda W: mg.tanh(mg.Tensor(X) @ W.T)
     same(mg.jacobian(mapped)(W), mg.jacobian(direct)(W))
     same(mg.hessian(lambda W: (mapped(W) ** 2).sum())(W), mg.hessian(lambda W: (direct(W) ** 2).sum())(W))
     same(mg.vmap(mg.jacobian(mapped))(np.stack([W, 2 * W]))[1], mg.jacobian(direct)(2 * W))
@@ -222,8 +222,11 @@ def test_derivatives_of_a_function_that_vmaps_inside(rng):
 def test_nested_vmap_is_an_outer_loop():
     x, y = np.arange(3.0), np.arange(4.0)
     same(mg.vmap(mg.vmap(lambda a, b: a * b, (None, 0)), (0, None))(x, y), np.outer(x, y))
-    same(mg.vmap(mg.vmap(lambda a, b: a @ b, (None, 0)), (0, None))(np.ones((3, 2)), np.ones((4, 2))), np.full((3, 4), 2.0))
-    f = lambda a: mg.vmap(lambda b: mg.grad(lambda a: (a * b) ** 2)(a))(y)  # noqa: E731
+    same(
+        mg.vmap(mg.vmap(lambda a, b: a @ b, (None, 0)), (0, None))(np.ones((3, 2)), np.ones((4, 2))),
+        np.full((3, 4), 2.0),
+    )
+    f = lambda a: mg.vmap(lambda b: mg.grad(lambda a: (a * b) ** 2)(a))(y)
     same(mg.vmap(f)(x), 2 * np.outer(x, y**2))
 
 
@@ -235,7 +238,9 @@ def test_in_and_out_axes(i, j, k):
     z = mg.vmap(lambda a, b: {"s": a.sum() + b}, in_axes=({"x": i}, None), out_axes=0)
     with pytest.raises(ValueError, match="does not match the structure"):
         z(x, 1.0)
-    tree = mg.vmap(lambda d: (d["x"], d["x"].sum()), in_axes=({"x": i, "w": None},), out_axes=(k, 0))({"x": x, "w": 1.0})
+    tree = mg.vmap(lambda d: (d["x"], d["x"].sum()), in_axes=({"x": i, "w": None},), out_axes=(k, 0))(
+        {"x": x, "w": 1.0}
+    )
     same(tree[0], np.moveaxis(x, i, k))
 
 
@@ -272,7 +277,7 @@ def test_repr_inside_vmap():
 def test_modules_as_functions(rng):
     model = MLP((3, 4, 2), "tanh", dtype=np.float64)
     X, t = rng.standard_normal((5, 3)), rng.integers(0, 2, 5)
-    loss = lambda p, x, t: mg.cross_entropy(nn.functional_call(model, p, x), t)  # noqa: E731
+    loss = lambda p, x, t: mg.cross_entropy(nn.functional_call(model, p, x), t)
     params = dict(model.named_parameters())
     each = mg.vmap(mg.grad(loss), (None, 0, 0))(params, X, t)
     mg.cross_entropy(model(mg.Tensor(X)), t, reduction="sum").backward()

@@ -45,9 +45,7 @@ _FASHION_MNIST = _Source(
         "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
     },
 )
-_CIFAR10 = _Source(
-    "https://www.cs.toronto.edu/~kriz/", {"cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a"}
-)
+_CIFAR10 = _Source("https://www.cs.toronto.edu/~kriz/", {"cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a"})
 
 _FASHION_CLASSES = (
     "T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
@@ -112,7 +110,9 @@ def cifar10(root: str | os.PathLike[str] | None = None) -> Dataset:
 
 def _idx_dataset(name: str, root: str | os.PathLike[str] | None, source: _Source, classes: tuple[str, ...]) -> Dataset:
     folder = _folder(name, root)
-    paths = [folder / file if (folder / file).exists() else _ensure(folder, f"{file}.gz", source) for file in _IDX_FILES]
+    paths = [
+        folder / file if (folder / file).exists() else _ensure(folder, f"{file}.gz", source) for file in _IDX_FILES
+    ]
     x_train, y_train, x_test, y_test = (read_idx(path) for path in paths)
     for images, labels, path in ((x_train, y_train, paths[0]), (x_test, y_test, paths[2])):
         if images.ndim != 3 or labels.shape != images.shape[:1]:
@@ -130,7 +130,9 @@ def _folder(name: str, root: str | os.PathLike[str] | None) -> Path:
     if root is not None:
         return Path(root)
     if "MINIGRAD_DATA" not in os.environ:
-        raise DataError(f"where is {name}? Pass root=, or set MINIGRAD_DATA to the folder that holds the folder {name!r}")
+        raise DataError(
+            f"where is {name}? Pass root=, or set MINIGRAD_DATA to the folder that holds the folder {name!r}"
+        )
     return Path(os.environ["MINIGRAD_DATA"]) / name
 
 

@@ -64,7 +64,9 @@ def train_test_split(*arrays: Any, test_size: float | int = 0.25, seed: int | No
     n = _lengths("train_test_split", arrays)
     held_out = round(n * test_size) if isinstance(test_size, float) else test_size
     if not 0 < held_out < n:
-        raise ValueError(f"train_test_split: of {n} examples, test_size={test_size} would leave {n - held_out} and {held_out}")
+        raise ValueError(
+            f"train_test_split: of {n} examples, test_size={test_size} would leave {n - held_out} and {held_out}"
+        )
     order = np.random.default_rng(seed).permutation(n)
     return [array[part] for array in arrays for part in (order[:-held_out], order[-held_out:])]
 

@@ -19,7 +19,9 @@ class Activation(Module):
         given = dict(zip(self.defaults, args, strict=False)) | settings
         unknown = [name for name in given if name not in self.defaults]
         if unknown or len(args) > len(self.defaults):
-            raise TypeError(f"{type(self).__name__} takes {', '.join(self.defaults) or 'no arguments'}, not {unknown or args}")
+            raise TypeError(
+                f"{type(self).__name__} takes {', '.join(self.defaults) or 'no arguments'}, not {unknown or args}"
+            )
         self.settings = self.defaults | given
         missing = [name for name, value in self.settings.items() if value is None]
         if missing:
@@ -34,8 +36,11 @@ class Activation(Module):
 
 def _activation(name: str, function: Callable[..., Any], **defaults: Any) -> type[Activation]:
     summary = (function.__doc__ or "").strip()
-    return type(name, (Activation,), {"function": staticmethod(function), "defaults": defaults, "__doc__": summary,
-                                      "__module__": __name__})
+    return type(
+        name,
+        (Activation,),
+        {"function": staticmethod(function), "defaults": defaults, "__doc__": summary, "__module__": __name__},
+    )
 
 
 ReLU = _activation("ReLU", F.relu)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad.backend import generator, home_of, innermost, move
+from minigrad.backend import home_of, innermost, move
 from minigrad.ops.activations import (
     elu,
     gelu,
@@ -33,6 +33,7 @@ from minigrad.ops.losses import (
     one_hot,
     softmax,
 )
+from minigrad.random import generator
 from minigrad.tensor import Tensor
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backend import generator
+from minigrad.random import generator
 from minigrad.tensor import Tensor
 
 
@@ -37,7 +37,9 @@ def fans(tensor: Tensor) -> tuple[int, int]:
         ValueError: fewer than two axes, which have no fans.
     """
     if tensor.ndim < 2:
-        raise ValueError(f"fan_in and fan_out need a weight of at least 2 axes (out, in, ...), not shape {tensor.shape}")
+        raise ValueError(
+            f"fan_in and fan_out need a weight of at least 2 axes (out, in, ...), not shape {tensor.shape}"
+        )
     receptive = math.prod(tensor.shape[2:])
     return tensor.shape[1] * receptive, tensor.shape[0] * receptive
 
@@ -110,5 +112,15 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
 
 BY_NAME: dict[str, Any] = {
     f.__name__.rstrip("_"): f
-    for f in (xavier_normal_, xavier_uniform_, kaiming_normal_, kaiming_uniform_, orthogonal_, normal_, uniform_, zeros_, ones_)
+    for f in (
+        xavier_normal_,
+        xavier_uniform_,
+        kaiming_normal_,
+        kaiming_uniform_,
+        orthogonal_,
+        normal_,
+        uniform_,
+        zeros_,
+        ones_,
+    )
 }

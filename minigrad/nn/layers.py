@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arrays import get_default_dtype
 from minigrad.engine import apply
 from minigrad.nn import init
 from minigrad.nn.functional import dropout
 from minigrad.nn.module import Module, Parameter
 from minigrad.ops.linalg import linear
-from minigrad.tensor import Tensor, get_default_dtype
+from minigrad.tensor import Tensor
 
 
 class Linear(Module):

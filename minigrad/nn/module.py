@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import backend as _backend
-from minigrad.tensor import Tensor, as_array
+from minigrad.arrays import as_array
+from minigrad.tensor import Tensor
 
 
 class Parameter(Tensor):
@@ -169,7 +170,10 @@ class Module:
             StateDictError: missing, unexpected or mis-shaped keys, all listed; then nothing is loaded.
         """
         own = dict(self._named((Parameter, Buffer)))
-        arrays = {name: value.array if isinstance(value, Tensor) else as_array(np.asarray(value)) for name, value in state.items()}
+        arrays = {
+            name: value.array if isinstance(value, Tensor) else as_array(np.asarray(value))
+            for name, value in state.items()
+        }
         missing = [name for name in own if name not in arrays]
         unexpected = [name for name in arrays if name not in own]
         wrong = [
@@ -179,7 +183,11 @@ class Module:
         ]
         complaints = [
             f"{title}: {', '.join(names)}"
-            for title, names in (("missing", missing * strict), ("unexpected", unexpected * strict), ("mis-shaped", wrong))
+            for title, names in (
+                ("missing", missing * strict),
+                ("unexpected", unexpected * strict),
+                ("mis-shaped", wrong),
+            )
             if names
         ]
         if complaints:
@@ -212,9 +220,13 @@ def _swapped(module: Module, values: Mapping[str, Any]) -> Iterator[None]:
     own = dict(module._named((Parameter, Buffer)))
     unknown = [name for name in values if name not in own]
     if unknown:
-        raise StateDictError(f"functional_call: {type(module).__name__} has no {', '.join(unknown)}; it has {', '.join(own)}")
+        raise StateDictError(
+            f"functional_call: {type(module).__name__} has no {', '.join(unknown)}; it has {', '.join(own)}"
+        )
     places = {
-        id(value): [(vars(part), name) for part in module.modules() for name, other in vars(part).items() if other is value]
+        id(value): [
+            (vars(part), name) for part in module.modules() for name, other in vars(part).items() if other is value
+        ]
         for value in (own[name] for name in values)
     }
     changed = [(attributes, name, own[key], values[key]) for key in values for attributes, name in places[id(own[key])]]

@@ -51,9 +51,7 @@ log = op("log", np.log, lambda g, y, x: g / x)
 log1p = op("log1p", np.log1p, lambda g, y, x: g / (1 + x))
 log2 = op("log2", np.log2, lambda g, y, x: g / (x * LN2))
 log10 = op("log10", np.log10, lambda g, y, x: g / (x * LN10))
-logaddexp = op(
-    "logaddexp", np.logaddexp, lambda g, y, a, b: g * np.exp(a - y), lambda g, y, a, b: g * np.exp(b - y)
-)
+logaddexp = op("logaddexp", np.logaddexp, lambda g, y, a, b: g * np.exp(a - y), lambda g, y, a, b: g * np.exp(b - y))
 
 # ---------------------------------------------------------------------------------- circular and hyperbolic
 sin = op("sin", np.sin, lambda g, y, x: g * np.cos(x))
@@ -102,9 +100,7 @@ minimum = op(
     lambda g, y, a, b: g * (a < b) + 0.5 * g * (a == b),
     lambda g, y, a, b: g * (b < a) + 0.5 * g * (a == b),
 )
-where = op(
-    "where", np.where, None, lambda g, y, c, a, b: np.where(c, g, 0), lambda g, y, c, a, b: np.where(c, 0, g)
-)
+where = op("where", np.where, None, lambda g, y, c, a, b: np.where(c, g, 0), lambda g, y, c, a, b: np.where(c, 0, g))
 
 
 def _clip(x: Any, min: Any = None, max: Any = None) -> Any:

@@ -19,7 +19,7 @@ getitem = Op(
     view=True,
     doc="``x[index]``, with NumPy's slices, integers, integer arrays and masks.",
 )
-add_at = Op(
+add_at: Op = Op(
     "add_at",
     lambda g, index, shape: gather.add_at(g, index, shape),
     lambda gg, y, g, index, shape: getitem(gg, index=index),

@@ -151,7 +151,9 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
         axes = (range(a.ndim - axes, a.ndim), range(axes))
     over_a, over_b = normalize_axis_tuple(axes[0], a.ndim), normalize_axis_tuple(axes[1], b.ndim)
     if tuple(a.shape[i] for i in over_a) != tuple(b.shape[i] for i in over_b):
-        raise ValueError(f"tensordot of {a.shape} and {b.shape}: the paired axes {over_a} and {over_b} differ in length")
+        raise ValueError(
+            f"tensordot of {a.shape} and {b.shape}: the paired axes {over_a} and {over_b} differ in length"
+        )
     free_a = [i for i in range(a.ndim) if i not in over_a]
     free_b = [i for i in range(b.ndim) if i not in over_b]
     n = math.prod(a.shape[i] for i in over_a)
@@ -216,8 +218,9 @@ def _expand_dots(names: list[str], operands: Sequence[Any], spare: list[str]) ->
     """Letters for ``...``, counted from the right so that shorter operands broadcast; size-1 axes stay NumPy's matter."""
     ranks = [x.ndim - len(name.replace("...", "")) for name, x in zip(names, operands, strict=True)]
     if any(rank < 0 or (rank > 0 and "..." not in name) for rank, name in zip(ranks, names, strict=True)):
-        raise ValueError(f"einsum: {','.join(names)!r} does not name every axis of operands with "
-                         f"{[x.ndim for x in operands]} axes")
+        raise ValueError(
+            f"einsum: {','.join(names)!r} does not name every axis of operands with {[x.ndim for x in operands]} axes"
+        )
     widest = max(ranks, default=0)
     dots = "".join(spare[:widest])
     return [name.replace("...", dots[widest - rank :]) for name, rank in zip(names, ranks, strict=True)], dots

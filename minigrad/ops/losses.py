@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import gather
-from minigrad.engine import Op, as_operand, bare
+from minigrad.arrays import as_operand
+from minigrad.engine import Op, bare
 from minigrad.ops.elementwise import clip, square
 from minigrad.ops.reductions import mean, sum
 from minigrad.ops.shapes import moveaxis
@@ -67,7 +68,9 @@ def check_labels(labels: Any, classes: int) -> None:
     """Class labels must be integers in 0 .. classes - 1 (NumPy would read -1 as the last class)."""
     labels = bare(labels)
     if labels.dtype.kind not in "iu":
-        raise TypeError(f"class labels must be integers, not {labels.dtype}; for probabilities pass the shape of the logits")
+        raise TypeError(
+            f"class labels must be integers, not {labels.dtype}; for probabilities pass the shape of the logits"
+        )
     if hasattr(labels, "levels"):  # one label per example of a vmap
         labels = labels.array
     if labels.size and (labels.min() < 0 or labels.max() >= classes):
@@ -133,7 +136,6 @@ def cross_entropy(logits: Any, target: Any, reduction: str = "mean", label_smoot
     return cross_entropy_(logits, target, smoothing=label_smoothing, total=total)
 
 
-
 def _bce(z: Any, t: Any) -> Any:
     return np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))
 
@@ -197,8 +199,10 @@ def nll_loss(log_probabilities: Any, target: Any, reduction: str = "mean") -> An
     check_reduction("nll_loss", reduction)
     target = as_operand(target)
     if tuple(target.shape) != tuple(log_probabilities.shape[:-1]):
-        raise ValueError(f"nll_loss: log-probabilities of shape {log_probabilities.shape} need labels of shape "
-                         f"{log_probabilities.shape[:-1]}, not {target.shape}")
+        raise ValueError(
+            f"nll_loss: log-probabilities of shape {log_probabilities.shape} need labels of shape "
+            f"{log_probabilities.shape[:-1]}, not {target.shape}"
+        )
     picked = log_probabilities * one_hot(target, log_probabilities.shape[-1], log_probabilities.dtype)
     return reduce(-sum(picked, axis=-1), reduction)
 
@@ -227,4 +231,6 @@ def check_reduction(name: str, reduction: str) -> None:
 def check_same_shape(name: str, prediction: Any, target: Any) -> None:
     """A target of another shape would broadcast: (N, 1) against (N,) is an N x N table of wrong differences."""
     if prediction.shape != target.shape:
-        raise ValueError(f"{name}: the prediction has shape {prediction.shape} and the target {target.shape}; they must agree")
+        raise ValueError(
+            f"{name}: the prediction has shape {prediction.shape} and the target {target.shape}; they must agree"
+        )

@@ -37,8 +37,12 @@ mean = op(
     lambda g, y, x, axis=None, keepdims=False: spread(g / (x.size / y.size if y.size else 1), x, axis, keepdims),
     numpy=np.mean,
 )
-max = op("max", lambda x, axis=None, keepdims=False: np.max(x, axis=axis, keepdims=keepdims), _extremum_rule, numpy=np.max)
-min = op("min", lambda x, axis=None, keepdims=False: np.min(x, axis=axis, keepdims=keepdims), _extremum_rule, numpy=np.min)
+max = op(
+    "max", lambda x, axis=None, keepdims=False: np.max(x, axis=axis, keepdims=keepdims), _extremum_rule, numpy=np.max
+)
+min = op(
+    "min", lambda x, axis=None, keepdims=False: np.min(x, axis=axis, keepdims=keepdims), _extremum_rule, numpy=np.min
+)
 
 
 def _logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -51,9 +55,7 @@ def _logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 logsumexp = op(
     "logsumexp",
     _logsumexp,
-    lambda g, y, x, axis=None, keepdims=False: (
-        spread(g, x, axis, keepdims) * np.exp(x - spread(y, x, axis, keepdims))
-    ),
+    lambda g, y, x, axis=None, keepdims=False: spread(g, x, axis, keepdims) * np.exp(x - spread(y, x, axis, keepdims)),
     doc="log(sum(exp(x))), without overflow.",
 )
 cumsum_ = op(
@@ -70,9 +72,7 @@ norm2 = op(
     "norm2",
     lambda x, axis=None, keepdims=False: np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims)),
     # x / |x|, and 0 at the origin: the subgradient of least norm
-    lambda g, y, x, axis=None, keepdims=False: (
-        spread(g / np.where(y == 0, 1, y), x, axis, keepdims) * x
-    ),
+    lambda g, y, x, axis=None, keepdims=False: spread(g / np.where(y == 0, 1, y), x, axis, keepdims) * x,
     doc="The Euclidean norm over ``axis``, with gradient 0 at the origin.",
 )
 

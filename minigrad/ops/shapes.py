@@ -120,7 +120,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
     else:
         cuts = list(indices_or_sections)
     before = (slice(None),) * normalize_axis_index(axis, x.ndim)
-    return [x[(*before, slice(a, b))] for a, b in zip([0, *cuts], [*cuts, n], strict=True)]
+    return [x[before + (slice(a, b),)] for a, b in zip([0, *cuts], [*cuts, n], strict=True)]  # noqa: RUF005 - for 3.10
 
 
 @composite(np.moveaxis)
@@ -158,7 +158,9 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
         ValueError: a mode other than "constant".
     """
     if mode != "constant":
-        raise ValueError(f"pad: mode {mode!r} is not supported, only 'constant'; build others from flip and concatenate")
+        raise ValueError(
+            f"pad: mode {mode!r} is not supported, only 'constant'; build others from flip and concatenate"
+        )
     widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
     return pad_(x, tuple(map(tuple, widths)), constant_values)
 
@@ -166,12 +168,12 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
 @composite(np.tile)
 def tile(x: Any, reps: int | Sequence[int]) -> Any:
     """``x`` repeated ``reps`` times along each axis."""
-    reps = (reps,) if isinstance(reps, int) else tuple(reps)
-    ndim = max(x.ndim, len(reps))
-    shape, reps = (1,) * (ndim - x.ndim) + tuple(x.shape), (1,) * (ndim - len(reps)) + reps
+    times = (reps,) if isinstance(reps, int) else tuple(reps)
+    ndim = max(x.ndim, len(times))
+    shape, times = (1,) * (ndim - x.ndim) + tuple(x.shape), (1,) * (ndim - len(times)) + times
     apart = reshape(x, tuple(n for size in shape for n in (1, size)))
-    tiled = broadcast_to(apart, tuple(n for pair in zip(reps, shape, strict=True) for n in pair))
-    return reshape(tiled, tuple(r * size for r, size in zip(reps, shape, strict=True)))
+    tiled = broadcast_to(apart, tuple(n for pair in zip(times, shape, strict=True) for n in pair))
+    return reshape(tiled, tuple(r * size for r, size in zip(times, shape, strict=True)))
 
 
 @composite(np.repeat)

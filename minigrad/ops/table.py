@@ -21,7 +21,7 @@ def op(
     each: Rule | None = None,
     view: bool = False,
     numpy: Any = None,
-    doc: str | None = None,
+    doc: str = "",
 ) -> Op:
     """Enter a primitive: a forward on arrays and one rule per argument (see :class:`minigrad.engine.Op`).
 

@@ -92,7 +92,9 @@ def write_cifar(folder):
     batches = {}
     for name in [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]:
         images, labels = rng.integers(0, 256, (2, 3072), dtype=np.uint8), rng.integers(0, 10, 2).tolist()
-        (folder / name).write_bytes(pickle.dumps({b"data": images, b"labels": labels, b"batch_label": name.encode()}, protocol=2))
+        (folder / name).write_bytes(
+            pickle.dumps({b"data": images, b"labels": labels, b"batch_label": name.encode()}, protocol=2)
+        )
         batches[name] = images, labels
     return batches
 
@@ -156,7 +158,9 @@ def test_missing_sklearn_names_the_extra(monkeypatch):
         data.digits()
 
 
-@pytest.mark.skipif(not (REAL / "fashion-mnist").exists(), reason=f"no real Fashion-MNIST in {REAL} (set MINIGRAD_DATA)")
+@pytest.mark.skipif(
+    not (REAL / "fashion-mnist").exists(), reason=f"no real Fashion-MNIST in {REAL} (set MINIGRAD_DATA)"
+)
 def test_the_real_fashion_mnist():
     d = data.fashion_mnist(REAL / "fashion-mnist")
     assert d.x_train.shape == (60000, 1, 28, 28)

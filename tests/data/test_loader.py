@@ -24,7 +24,7 @@ def test_every_example_once(n, batch, shuffle, drop_last):
 
 
 def test_shuffling_is_repeatable_and_differs_between_epochs():
-    order = lambda loader: [i for (a,) in loader for i in a.tolist()]  # noqa: E731
+    order = lambda loader: [i for (a,) in loader for i in a.tolist()]
     a, b = (DataLoader(np.arange(50), 8, shuffle=True, seed=3) for _ in range(2))
     first, second = order(a), order(a)
     assert first != second
@@ -67,7 +67,9 @@ def test_standardization_uses_the_training_part_only():
     z = scale(train)
     np.testing.assert_allclose(z.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(z.std(axis=0), [1, 1, 0, 1], atol=1e-12)
-    np.testing.assert_allclose(scale(test), (test - train.mean(axis=0)) / np.where(train.std(axis=0) == 0, 1, train.std(axis=0)))
+    np.testing.assert_allclose(
+        scale(test), (test - train.mean(axis=0)) / np.where(train.std(axis=0) == 0, 1, train.std(axis=0))
+    )
     np.testing.assert_allclose(scale.inverse(z), train)
     images = Standardize.fit(np.ones((3, 2, 4, 4), "f"), axis=(0, 2, 3))
     assert images.mean.shape == (1, 2, 1, 1)

@@ -23,7 +23,9 @@ def test_digits_are_learned_and_everything_is_written(tmp_path, capsys):
 
 @pytest.mark.parametrize("optimizer", train_digits.OPTIMIZERS)
 def test_every_optimizer_learns(tmp_path, optimizer):
-    assert train_digits.main(["--epochs", "8", "--hidden", "64", "--optimizer", optimizer, "--out", str(tmp_path)]) > 0.85
+    assert (
+        train_digits.main(["--epochs", "8", "--hidden", "64", "--optimizer", optimizer, "--out", str(tmp_path)]) > 0.85
+    )
 
 
 def test_runs_are_repeatable(tmp_path):

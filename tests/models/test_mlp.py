@@ -15,7 +15,9 @@ def test_forward_is_the_composition(rng):
     layers = [m for m in model if isinstance(m, nn.Linear)]
     for layer in layers[:-1]:
         h = np.tanh(h @ layer.weight.numpy().T + layer.bias.numpy())
-    np.testing.assert_allclose(model(mg.Tensor(x)).numpy(), h @ layers[-1].weight.numpy().T + layers[-1].bias.numpy(), atol=1e-12)
+    np.testing.assert_allclose(
+        model(mg.Tensor(x)).numpy(), h @ layers[-1].weight.numpy().T + layers[-1].bias.numpy(), atol=1e-12
+    )
 
 
 def test_parameter_count_is_the_sum_over_layers():
@@ -43,7 +45,9 @@ def test_gradients_of_both_orders(rng):
     model = MLP((3, 4, 2), "softplus", dtype=np.float64)
     params = {k: p.detach().numpy() for k, p in model.named_parameters()}
     labels = np.array([0, 1, 1])
-    check_grads(lambda p, x: mg.cross_entropy(nn.functional_call(model, p, x), labels), params, rng.standard_normal((3, 3)))
+    check_grads(
+        lambda p, x: mg.cross_entropy(nn.functional_call(model, p, x), labels), params, rng.standard_normal((3, 3))
+    )
 
 
 def test_names_are_those_of_a_torch_sequential():

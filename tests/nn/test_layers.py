@@ -15,7 +15,9 @@ from minigrad.testing import check_grads
 def test_linear_is_affine(rng):
     layer = nn.Linear(3, 2)
     x = rng.standard_normal((5, 4, 3)).astype("f")
-    np.testing.assert_allclose(layer(mg.Tensor(x)).numpy(), x @ layer.weight.numpy().T + layer.bias.numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        layer(mg.Tensor(x)).numpy(), x @ layer.weight.numpy().T + layer.bias.numpy(), rtol=1e-5, atol=1e-6
+    )
     assert nn.Linear(3, 2, bias=False).bias is None
     assert abs(nn.Linear(400, 300).weight.numpy()).max() <= 1 / math.sqrt(400)
     with pytest.raises(ValueError, match="at least one input"):

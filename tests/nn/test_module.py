@@ -42,7 +42,13 @@ def test_parameters_in_order_of_definition():
 def test_the_order_does_not_depend_on_the_hash_seed():
     code = "from tests.nn.test_module import Net; print([n for n, _ in Net().named_parameters()])"
     outputs = {
-        subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
         for seed in "123"
     }
     assert outputs == {f"{NAMES}\n"}

@@ -68,14 +68,26 @@ METHODS = {
     "SGD": (lambda p: optim.SGD(p, 0.1), lambda x, g: sgd(x, g, 0.1)),
     "momentum": (lambda p: optim.SGD(p, 0.1, momentum=0.9), lambda x, g: sgd(x, g, 0.1, 0.9)),
     "dampened": (lambda p: optim.SGD(p, 0.1, momentum=0.9, dampening=0.4), lambda x, g: sgd(x, g, 0.1, 0.9, 0.4)),
-    "Nesterov": (lambda p: optim.SGD(p, 0.1, momentum=0.9, nesterov=True), lambda x, g: sgd(x, g, 0.1, 0.9, nesterov=True)),
+    "Nesterov": (
+        lambda p: optim.SGD(p, 0.1, momentum=0.9, nesterov=True),
+        lambda x, g: sgd(x, g, 0.1, 0.9, nesterov=True),
+    ),
     "HeavyBall": (lambda p: optim.HeavyBall(p, 0.1), lambda x, g: heavy_ball(x, g, 0.1)),
     "Adam": (lambda p: optim.Adam(p, 0.1), lambda x, g: adam(x, g, 0.1)),
-    "Adam as in the notes": (lambda p: optim.Adam(p, 0.1, bias_correction=False), lambda x, g: adam(x, g, 0.1, correct=False)),
-    "Adam, eps inside": (lambda p: optim.Adam(p, 0.1, eps=0.01, eps_inside=True), lambda x, g: adam(x, g, 0.1, eps=0.01, inside=True)),
+    "Adam as in the notes": (
+        lambda p: optim.Adam(p, 0.1, bias_correction=False),
+        lambda x, g: adam(x, g, 0.1, correct=False),
+    ),
+    "Adam, eps inside": (
+        lambda p: optim.Adam(p, 0.1, eps=0.01, eps_inside=True),
+        lambda x, g: adam(x, g, 0.1, eps=0.01, inside=True),
+    ),
     "AMSGrad": (lambda p: optim.AMSGrad(p, 0.1), lambda x, g: adam(x, g, 0.1, amsgrad=True)),
     "AdaGrad": (lambda p: optim.AdaGrad(p, 0.1), lambda x, g: adagrad(x, g, 0.1)),
-    "RMSProp": (lambda p: optim.RMSProp(p, 0.1, alpha=0.9), lambda x, g: adam(x, g, 0.1, beta1=0, beta2=0.9, correct=False)),
+    "RMSProp": (
+        lambda p: optim.RMSProp(p, 0.1, alpha=0.9),
+        lambda x, g: adam(x, g, 0.1, beta1=0, beta2=0.9, correct=False),
+    ),
     "AdaFom": (lambda p: optim.AdaFom(p, 0.1), lambda x, g: adafom(x, g, 0.1)),
     "SignSGD": (lambda p: optim.SignSGD(p, 0.1), lambda x, g: sign(x, g, 0.1)),
 }
@@ -119,7 +131,18 @@ def test_the_family_is_one_function(entry, rng):
         g = rng.standard_normal(5)
         p.grad = mg.Tensor(g)
         optimizer.step()
-        optim.adaptive_step(theta, g, M if first else None, V, V_max, second=second, t=t, lr=0.1, bias_correction=corrected, **settings[entry])
+        optim.adaptive_step(
+            theta,
+            g,
+            M if first else None,
+            V,
+            V_max,
+            second=second,
+            t=t,
+            lr=0.1,
+            bias_correction=corrected,
+            **settings[entry],
+        )
         np.testing.assert_array_equal(p.numpy(), theta)
 
 
@@ -182,8 +205,17 @@ def test_adam_can_diverge_where_sgd_converges(make, limit):
 
 def test_sgd_weight_decay_is_the_gradient_of_half_the_squared_norm(rng):
     x = rng.standard_normal(6)
-    f = lambda w: mg.sin(w).sum()  # noqa: E731
-    for make in (optim.SGD, optim.Adam, optim.AdaGrad, optim.RMSProp, optim.HeavyBall, optim.AdaFom, optim.AMSGrad, optim.SignSGD):
+    f = lambda w: mg.sin(w).sum()
+    for make in (
+        optim.SGD,
+        optim.Adam,
+        optim.AdaGrad,
+        optim.RMSProp,
+        optim.HeavyBall,
+        optim.AdaFom,
+        optim.AMSGrad,
+        optim.SignSGD,
+    ):
         with_decay = run(lambda p, m=make: m(p, lr=0.1, weight_decay=0.3), f, x, 5)
         in_the_loss = run(lambda p, m=make: m(p, lr=0.1), lambda w: f(w) + 0.15 * (w * w).sum(), x, 5)
         np.testing.assert_allclose(with_decay, in_the_loss, atol=1e-12)
@@ -198,7 +230,7 @@ def test_adamw_decays_the_weights_directly(rng):
 def test_heavy_ball_is_polyaks_in_other_units(rng):
     """Row N138: the moving average with lr equals Polyak's form with lr (1 - beta)."""
     x, A = rng.standard_normal(3), rng.standard_normal((3, 3))
-    f = lambda w: ((mg.Tensor(A) @ w) ** 2).sum()  # noqa: E731
+    f = lambda w: ((mg.Tensor(A) @ w) ** 2).sum()
     ours = run(lambda p: optim.HeavyBall(p, 0.05, beta=0.8), f, x, 20)
     polyak = run(lambda p: optim.SGD(p, 0.05 * 0.2, momentum=0.8), f, x, 20)
     np.testing.assert_allclose(ours, polyak, rtol=1e-12)

@@ -15,11 +15,21 @@ def test_values():
     assert [schedules.step(2, 0.5)(k) for k in range(5)] == [1, 1, 0.5, 0.5, 0.25]
     assert [schedules.exponential(0.5)(k) for k in range(3)] == [1, 0.5, 0.25]
     assert schedules.diminishing(0.5, c=2)(3) == 1
-    np.testing.assert_allclose([schedules.cosine(4)(k) for k in range(6)], [1, 0.853553, 0.5, 0.146447, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(
+        [schedules.cosine(4)(k) for k in range(6)], [1, 0.853553, 0.5, 0.146447, 0, 0], atol=1e-6
+    )
     assert schedules.cosine(4, floor=0.1)(100) == pytest.approx(0.1)
     restarts = schedules.warm_restarts(2, multiplier=2)
     np.testing.assert_allclose([restarts(k) for k in range(7)], [1, 0.5, 1, 0.853553, 0.5, 0.146447, 1], atol=1e-6)
-    assert [schedules.warm_up(4, then=schedules.step(1, 0.5))(k) for k in range(7)] == [0.25, 0.5, 0.75, 1, 1, 0.5, 0.25]
+    assert [schedules.warm_up(4, then=schedules.step(1, 0.5))(k) for k in range(7)] == [
+        0.25,
+        0.5,
+        0.75,
+        1,
+        1,
+        0.5,
+        0.25,
+    ]
 
 
 @given(st.floats(0.01, 1.0))
