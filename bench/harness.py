@@ -1,8 +1,8 @@
 """Fair ratios on a noisy machine: contestants alternate in one process, and only medians are compared.
 
-Each contestant runs in bursts. Thread pools spin for some milliseconds after a call and would slow the next contestant, so
-a burst begins with a pause and an untimed stretch. A row's ratio is the median over rounds of (ours / peer), each round
-measuring the two back to back.
+Each contestant runs in bursts. Thread pools spin for some milliseconds after a call and would slow the next
+contestant, so a burst begins with a pause and an untimed stretch. A row's ratio is the median over rounds of (ours /
+peer), each round measuring the two back to back.
 """
 
 from __future__ import annotations

@@ -79,8 +79,8 @@ def freed(name: str) -> GraphError:
 def wrong_shape(name: str, got: tuple[int, ...], shape: tuple[int, ...]) -> GraphError:
     """For a rule with a bug."""
     return GraphError(
-        f"the rule of {name} returned a cotangent of shape {tuple(got)} for an argument of shape {shape}; it must have the "
-        "argument's shape, or one that broadcasting makes of it"
+        f"the rule of {name} returned a cotangent of shape {tuple(got)} for an argument of shape {shape}; it must "
+        "have the argument's shape, or one that broadcasting makes of it"
     )
 
 
@@ -88,8 +88,8 @@ def check_differentiable(dtype: Any) -> None:
     """Raise TypeError for integers and bools."""
     if dtype.kind != "f":
         raise TypeError(
-            f"a tensor of {dtype} cannot require gradients: a derivative needs real numbers. Make it floating-point with "
-            ".astype('float32') first"
+            f"a tensor of {dtype} cannot require gradients: a derivative needs real numbers. Make it "
+            "floating-point with .astype('float32') first"
         )
 
 

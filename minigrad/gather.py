@@ -1,7 +1,7 @@
 """Reading and adding at an index, per example, where the array, the index, or both may be batched.
 
-Slices and integers shift past the hidden axes. Where arrays index, every axis gets an explicit array of positions, shaped to
-broadcast over the result: so one NumPy call serves all examples, each with its own index.
+Slices and integers shift past the hidden axes. Where arrays index, every axis gets an explicit array of positions,
+shaped to broadcast over the result: so one NumPy call serves all examples, each with its own index.
 """
 
 from __future__ import annotations
@@ -97,9 +97,9 @@ def explicit_index(
 
 def every_axis(index: tuple[Any, ...], ndim: int) -> tuple[Any, ...]:
     """``index`` with an entry for each axis: ``...`` and missing axes as full slices, masks as integer arrays."""
-    if any(isinstance(i, Batched) and i.dtype == bool for i in index):
+    if any(isinstance(i, Batched) and i.dtype == np.bool_ for i in index):
         raise TypeError("inside vmap a boolean mask would give every example another shape: use where(...)")
-    index = tuple(part for i in index for part in (i.nonzero() if getattr(i, "dtype", None) == bool else (i,)))
+    index = tuple(part for i in index for part in (i.nonzero() if getattr(i, "dtype", None) == np.bool_ else (i,)))
     at = next((k for k, i in enumerate(index) if i is Ellipsis), len(index))
     named = sum(i is not None and i is not Ellipsis for i in index)
     return index[:at] + (slice(None),) * (ndim - named) + index[at + 1 :]

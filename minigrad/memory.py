@@ -2,8 +2,8 @@
 
 A training step frees every intermediate array and then asks for the same sizes again. By default glibc hands large
 blocks straight back to the kernel, and each fresh one is then paid for in page faults: this makes small training steps
-up to 2.4 times slower. Two settings of its allocator prevent that. On other systems, and with ``MINIGRAD_KEEP_MEMORY=0``
-in the environment, nothing is changed.
+up to 2.4 times slower. Two settings of its allocator prevent that. On other systems, and with
+``MINIGRAD_KEEP_MEMORY=0`` in the environment, nothing is changed.
 """
 
 from __future__ import annotations

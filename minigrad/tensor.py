@@ -1,7 +1,7 @@
 """Tensor: an array that remembers how it was computed.
 
-The engine needs five facts of a tensor: its array, whether it is tracked, its gradient, its node, its version. This file
-adds how a tensor is made, written to, converted and found by NumPy; its arithmetic is in operators.py.
+The engine needs five facts of a tensor: its array, whether it is tracked, its gradient, its node, its version. This
+file adds how a tensor is made, written to, converted and found by NumPy; its arithmetic is in operators.py.
 """
 
 from __future__ import annotations
@@ -114,15 +114,16 @@ class Tensor(Operators):
             create_graph: record the gradients' own computation, so that they can be differentiated again.
 
         Raises:
-            GraphError: nothing was recorded, the tensor is not a scalar and no gradient was given, the graph was freed, or
+            GraphError: nothing was recorded, the tensor is not a scalar and no gradient was given, the graph was
+            freed, or
                 a value in it was overwritten since.
             NonFiniteError: the scalar is NaN.
         """
         seed = seed_of(self, gradient, create_graph)
         if gradient is None and not levels(self) and bool(self.array != self.array):  # NaN
             raise NonFiniteError(
-                "the loss is NaN, so every gradient would be. Run the forward inside minigrad.detect_anomaly() to see the "
-                "operation that made it; common causes are a learning rate too large, log(0) and 0/0"
+                "the loss is NaN, so every gradient would be. Run the forward inside minigrad.detect_anomaly() to see "
+                "the operation that made it; common causes are a learning rate too large, log(0) and 0/0"
             )
         for leaf, g in walk([(self, seed)], None, create_graph, retain_graph).items():
             if not isinstance(g, Tensor):
@@ -249,8 +250,8 @@ def seed_of(y: Tensor, gradient: Any, create_graph: bool) -> Any:
     if gradient is None:
         if y.shape != ():
             raise GraphError(
-                f"backward starts from a scalar, but this tensor has shape {y.shape}: reduce it first (.mean() or .sum()), "
-                "or pass gradient= of its shape"
+                f"backward starts from a scalar, but this tensor has shape {y.shape}: reduce it first (.mean() or "
+                ".sum()), or pass gradient= of its shape"
             )
         seed = np.ones_like(y.array)
     else:
@@ -293,6 +294,6 @@ def _numpys(function: Any) -> Callable[..., Any]:
     except KeyError:
         module = getattr(function, "__module__", None) or "numpy"
         raise TypeError(
-            f"{module}.{function.__name__} has no derivative here. Compose it from minigrad's operations, or leave the graph "
-            "with .detach().numpy()"
+            f"{module}.{function.__name__} has no derivative here. Compose it from minigrad's operations, or leave the "
+            "graph with .detach().numpy()"
         ) from None

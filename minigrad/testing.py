@@ -28,9 +28,9 @@ def check_grads(
     """Check the derivatives of ``f`` at ``args``, forward and reverse, up to ``order``.
 
     For random directions u (one argument at a time) and v, the number <v, J u> is computed three ways: by a central
-    difference (f(x + eps u) - f(x - eps u)) / 2 eps, in reverse as <v^T J, u>, and forward as <v, J u>. The same is then
-    asked of x -> v^T J, whose derivatives are those of the next order. So a few evaluations test every entry of every
-    derivative; an error of 0.1 % in one rule is found.
+    difference (f(x + eps u) - f(x - eps u)) / 2 eps, in reverse as <v^T J, u>, and forward as <v, J u>. The same is
+    then asked of x -> v^T J, whose derivatives are those of the next order. So a few evaluations test every entry of
+    every derivative; an error of 0.1 % in one rule is found.
 
     Args:
         f: of arrays or nested lists, tuples and dicts of them; may return several tensors.
@@ -84,8 +84,8 @@ def _check(
         for name, value in (("reverse", reverse), ("forward", forward)):
             if not abs(value - numeric) <= rtol * max(abs(value), abs(numeric)) + atol:
                 raise GradientError(
-                    f"derivative of order {level} by argument {i} of shape {x.shape}: {name} mode gives {value:.10g} along a "
-                    f"random direction, finite differences {numeric:.10g}"
+                    f"derivative of order {level} by argument {i} of shape {x.shape}: {name} mode gives {value:.10g} along "
+                    f"a random direction, finite differences {numeric:.10g}"
                 )
     if order > 1 and xs:
         fixed = [Tensor(v) for v in vs]

@@ -1,8 +1,8 @@
 """Transformations of functions: gradients, Jacobians, and products with Jacobians and Hessians.
 
-Signatures are JAX's. Arguments and results are tensors, arrays or numbers, and lists, tuples and dicts of them; what comes
-back are tensors. Everything nests: ``vmap(grad(f))`` gives per-example gradients, ``grad`` of a ``vmap`` sums over
-examples, and ``hessian`` is the Jacobian of a gradient.
+Signatures are JAX's. Arguments and results are tensors, arrays or numbers, and lists, tuples and dicts of them; what
+comes back are tensors. Everything nests: ``vmap(grad(f))`` gives per-example gradients, ``grad`` of a ``vmap`` sums
+over examples, and ``hessian`` is the Jacobian of a gradient.
 """
 
 from __future__ import annotations

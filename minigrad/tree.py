@@ -7,7 +7,7 @@ from typing import Any
 
 
 def flatten(tree: Any) -> tuple[list[Any], Callable[[Iterable[Any]], Any]]:
-    """The leaves of nested lists, tuples and dicts in order, and the function that rebuilds the nest around new ones."""
+    """The leaves of nested lists, tuples and dicts, and the function that rebuilds the nest around new ones."""
     build: Callable[[list[Any]], Any]
     if isinstance(tree, dict):
         parts, build = [flatten(value) for value in tree.values()], lambda items: dict(zip(tree, items, strict=True))

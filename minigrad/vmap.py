@@ -1,7 +1,7 @@
 """vmap: a function written for one example, run on many at once.
 
-The inputs become :class:`~minigrad.batched.Batched` arrays inside tensors, and the outputs ordinary ones again. Both steps are
-operations with rules, so vmaps and derivatives nest in any order.
+The inputs become :class:`~minigrad.batched.Batched` arrays inside tensors, and the outputs ordinary ones again. Both
+steps are operations with rules, so vmaps and derivatives nest in any order.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def _leave_array(x: Any, level: int, axis: int, size: int) -> Any:
     return np.broadcast_to(np.expand_dims(x, axis), (*x.shape[:axis], size, *x.shape[axis:]))
 
 
-# Each is the other's transpose. Where x is not batched, the walk sums the examples' cotangents, as it does for any level.
+# Each is the other's transpose. Where x is not batched, the walk sums the examples' cotangents, as it does for any
+# level.
 enter = Op(
     "vmap's input",
     lambda x, level, axis: batched.enter(x, level, axis),

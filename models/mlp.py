@@ -14,12 +14,14 @@ from minigrad.tensor import Tensor
 class MLP(nn.Sequential):
     """f(x) = W^L phi(W^{L-1} phi(... phi(W^1 x + b^1) ...) + b^{L-1}) + b^L (lecture notes, section 1.3).
 
-    Named and laid out like ``torch.nn.Sequential(Linear, activation, Linear, ...)``, so state dicts are interchangeable.
+    Named and laid out like ``torch.nn.Sequential(Linear, activation, Linear, ...)``, so state dicts are
+    interchangeable.
 
     Args:
         sizes: the widths, input and output included: (784, 256, 10) has one hidden layer.
         activation: "relu", "tanh", ..., or a function that makes a module.
-        init: a name from ``nn.init`` without the underscore ("kaiming_normal", "xavier_uniform", "orthogonal", ...), with
+        init: a name from ``nn.init`` without the underscore ("kaiming_normal", "xavier_uniform", "orthogonal", ...),
+        with
             zero biases, or a function that fills a weight in place; by default PyTorch's for ``Linear``.
         bias: whether the affine maps have one.
         output_activation: applied after the last affine map; none by default.

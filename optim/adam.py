@@ -18,7 +18,8 @@ Every method here is   theta <- theta - lr m / (sqrt(v) + eps),   and is named b
     AdaFom     beta1     mean of g^2   Chen et al. 2019
     =========  ========  ==========    ==========================================
 
-The notes divide AdaGrad's sum by t and let Adam have neither bias correction nor eps; the papers, followed here, do not.
+The notes divide AdaGrad's sum by t and let Adam have neither bias correction nor eps; the papers, followed here, do
+not.
 """
 
 from __future__ import annotations
@@ -128,10 +129,9 @@ class _FamilyMember(Optimizer):
         for beta in settings.get("betas", (settings.get("beta1", 0.0), settings.get("beta2", 0.0))):
             if not 0 <= beta < 1:
                 raise ValueError(f"a decay rate must lie in [0, 1), but is {beta}: at 1 the average never moves from 0")
-        if settings.get("eps", 0) < 0 or settings.get("weight_decay", 0) < 0:
-            raise ValueError(
-                f"eps and weight_decay must not be negative: {settings.get('eps', 0)}, {settings.get('weight_decay', 0)}"
-            )
+        for name in ("eps", "weight_decay"):
+            if settings.get(name, 0) < 0:
+                raise ValueError(f"{name} must not be negative, but is {settings[name]}")
 
     def vectors(self) -> Sequence[str]:
         names = ["first_moment"] * self.entry.first + ["second_moment"] * (self.entry.second not in ("one", "last"))
@@ -143,10 +143,21 @@ class _FamilyMember(Optimizer):
         if group.get("decoupled"):
             theta *= 1 - group["lr"] * group["weight_decay"]
         adaptive_step(
-            theta, g, vectors.get("first_moment"), vectors.get("second_moment"), vectors.get("largest_second_moment"),
-            second=self.entry.second, t=group["step"], lr=group["lr"], beta1=beta1, beta2=beta2, eps=group.get("eps", 0.0),
-            eps_inside=group.get("eps_inside", False), bias_correction=group.get("bias_correction", False), scratch=scratch,
-        )  # fmt: skip
+            theta,
+            g,
+            vectors.get("first_moment"),
+            vectors.get("second_moment"),
+            vectors.get("largest_second_moment"),
+            second=self.entry.second,
+            t=group["step"],
+            lr=group["lr"],
+            beta1=beta1,
+            beta2=beta2,
+            eps=group.get("eps", 0.0),
+            eps_inside=group.get("eps_inside", False),
+            bias_correction=group.get("bias_correction", False),
+            scratch=scratch,
+        )
 
 
 class Adam(_FamilyMember):
@@ -162,23 +173,43 @@ class Adam(_FamilyMember):
     entry = FAMILY["Adam"]
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-        weight_decay: float = 0.0, bias_correction: bool = True, eps_inside: bool = False, decoupled: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        bias_correction: bool = True,
+        eps_inside: bool = False,
+        decoupled: bool = False,
+    ) -> None:
         super().__init__(
             params,
-            {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay,
-             "bias_correction": bias_correction, "eps_inside": eps_inside, "decoupled": decoupled},
-        )  # fmt: skip
+            {
+                "lr": lr,
+                "betas": tuple(betas),
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "bias_correction": bias_correction,
+                "eps_inside": eps_inside,
+                "decoupled": decoupled,
+            },
+        )
 
 
 class AdamW(Adam):
-    """Adam with the weight decay taken from the weights directly, theta <- (1 - lr weight_decay) theta (Loshchilov & Hutter 2019)."""
+    """Adam with the weight decay taken from the weights directly, theta <- (1 - lr weight_decay) theta (Loshchilov &
+    Hutter 2019).
+    """
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
         weight_decay: float = 1e-2,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, decoupled=True)
 
 
@@ -194,9 +225,14 @@ class AdaFom(_FamilyMember):
     entry = FAMILY["AdaFom"]
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1e-3, beta1: float = 0.9, eps: float = 1e-8, weight_decay: float = 0.0,
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        beta1: float = 0.9,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
         bias_correction: bool = True,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(
             params,
             {"lr": lr, "beta1": beta1, "eps": eps, "weight_decay": weight_decay, "bias_correction": bias_correction},
@@ -204,7 +240,9 @@ class AdaFom(_FamilyMember):
 
 
 class AdaGrad(_FamilyMember):
-    """Diagonal AdaGrad (Duchi et al. 2011): v is the sum of all squared gradients, so every step shrinks like 1/sqrt(t)."""
+    """Diagonal AdaGrad (Duchi et al. 2011): v is the sum of all squared gradients, so every step shrinks like
+    1/sqrt(t).
+    """
 
     entry = FAMILY["AdaGrad"]
 
@@ -225,9 +263,14 @@ class RMSProp(_FamilyMember):
     entry = FAMILY["RMSProp"]
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0,
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
         eps_inside: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(
             params, {"lr": lr, "beta2": alpha, "eps": eps, "weight_decay": weight_decay, "eps_inside": eps_inside}
         )

@@ -18,7 +18,8 @@ def _gradients(params: Any) -> list[Tensor]:
 
 
 def clip_grad_norm_(params: Iterable[Tensor] | Tensor, max_norm: float, norm_type: float = 2.0) -> float:
-    """Scale all gradients together, in place, so that their joint norm is at most ``max_norm``; returns the norm before.
+    """Scale all gradients together, in place, so that their joint norm is at most ``max_norm``; returns the norm
+    before.
 
     Raises:
         ValueError: ``max_norm`` is not positive.

@@ -1,7 +1,7 @@
 """One flat vector: an optimizer sees theta in R^p, and the parameters are views into it.
 
-A rule then reads as in the notes and runs as a few whole-vector NumPy calls instead of a loop over tensors. The vector is
-worked on in blocks small enough to stay in the processor's cache, and gradients are gathered block by block, so each
+A rule then reads as in the notes and runs as a few whole-vector NumPy calls instead of a loop over tensors. The vector
+is worked on in blocks small enough to stay in the processor's cache, and gradients are gathered block by block, so each
 number travels from memory once per step.
 """
 
@@ -42,8 +42,8 @@ class FlatParameters:
         kinds = {(str(x.dtype), x.backend) for x in self.tensors}
         if len(kinds) > 1:
             raise TypeError(
-                f"an optimizer keeps its parameters in one vector, so they must share a dtype and a backend; these have {sorted(kinds)}. "
-                "Convert the module with module.to(backend, dtype), or use one optimizer per kind"
+                f"an optimizer keeps its parameters in one vector, so they must share a dtype and a backend; these "
+                f"have {sorted(kinds)}. Convert the module with module.to(backend, dtype), or use one optimizer per kind"
             )
         self.offsets = np.cumsum([0, *[x.size for x in self.tensors]]).tolist()
         first = self.tensors[0].array

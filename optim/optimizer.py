@@ -95,7 +95,8 @@ class Optimizer:
         """Update every parameter that has a gradient.
 
         Args:
-            closure: computes and returns the scalar loss; ``step`` then clears the gradients and differentiates it itself.
+            closure: computes and returns the scalar loss; ``step`` then clears the gradients and differentiates it
+            itself.
 
         Returns:
             the closure's loss, detached; None without one.
@@ -163,8 +164,9 @@ class Optimizer:
         sizes = [x.size for x in self.flat.tensors]
         if list(state["sizes"]) != sizes or len(state["groups"]) != len(self.groups):
             raise ValueError(
-                f"this state belongs to {len(state['sizes'])} parameters of sizes {list(state['sizes'])} in {len(state['groups'])} "
-                f"groups, but the optimizer has {len(sizes)} of sizes {sizes} in {len(self.groups)}"
+                f"this state belongs to {len(state['sizes'])} parameters of sizes {list(state['sizes'])} in "
+                f"{len(state['groups'])} groups, but the optimizer has {len(sizes)} of sizes {sizes} in "
+                f"{len(self.groups)}"
             )
         wanted = set(self.vectors()) if state["state"] else set()
         settings = [key for key in self.groups[0] if key != "members"]

@@ -79,7 +79,9 @@ def warm_up(steps: int, then: Schedule | None = None, start: float = 0.0) -> Sch
 
 
 class Scheduler:
-    """Sets an optimizer's learning rates: after ``k`` calls of :meth:`step`, each group's is its first one times schedule(k)."""
+    """Sets an optimizer's learning rates: after ``k`` calls of :meth:`step`, each group's is its first one times
+    schedule(k).
+    """
 
     def __init__(self, optimizer: Optimizer, schedule: Schedule) -> None:
         self.optimizer, self.schedule, self.k = optimizer, schedule, 0

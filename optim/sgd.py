@@ -14,8 +14,8 @@ from minigrad.optim.optimizer import Optimizer
 class SGD(Optimizer):
     """theta <- theta - lr b, with b = momentum b + (1 - dampening) g; with Nesterov, g + momentum b takes b's place.
 
-    At the first step b = g, as in PyTorch. ``dampening=0`` is Polyak's heavy ball; for the moving average of the lecture
-    notes (section 9.3.1), b = beta b + (1 - beta) g from b = 0, see :class:`HeavyBall`.
+    At the first step b = g, as in PyTorch. ``dampening=0`` is Polyak's heavy ball; for the moving average of the
+    lecture notes (section 9.3.1), b = beta b + (1 - beta) g from b = 0, see :class:`HeavyBall`.
 
     Args:
         weight_decay: adds weight_decay * theta to the gradient, as does weight_decay/2 |theta|^2 to the loss.

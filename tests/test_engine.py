@@ -37,7 +37,7 @@ def test_time_per_node_does_not_grow_with_depth():
     def per_op(n):
         best = np.inf
         for _ in range(3):
-            y = x = leaf(1.0)
+            y = leaf(1.0)
             for _ in range(n):
                 y = y * 1.0
             start = time.perf_counter()

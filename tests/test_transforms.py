@@ -169,7 +169,7 @@ def test_jacobian_is_differentiable():
 
 def test_gauss_newton_product_is_three_lines(net, rng):
     """J^T H J v by jvp, hvp and vjp equals the dense product."""
-    loss, params, X, t = net
+    _, params, X, t = net
     f = lambda p: mg.vmap(lambda x: p["v"] @ mg.tanh(p["W"] @ x + p["b"]))(X)
     v = {k: rng.standard_normal(p.shape) for k, p in params.items()}
     outer = lambda z: mg.cross_entropy(z, t)

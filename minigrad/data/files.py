@@ -24,7 +24,8 @@ _IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 
 def read_idx(path: Path) -> np.ndarray:
     """An array from an IDX file (LeCun's format for MNIST), gzipped or not.
 
-    The header is: two zero bytes, a type code, the number of axes, and each axis' length as a big-endian 32-bit integer.
+    The header is: two zero bytes, a type code, the number of axes, and each axis' length as a big-endian 32-bit
+    integer.
 
     Raises:
         DataError: not an IDX file, or shorter or longer than its header says.

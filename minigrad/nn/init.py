@@ -1,8 +1,8 @@
 """Initializations: random weights that neither explode nor vanish through the layers.
 
 Each fills a tensor in place, drawing from the generator of ``minigrad.manual_seed`` on the host, and returns it. For a
-layer h = W z with i.i.d. mean-0 entries, Var(h) = fan_in Var(W) E[z^2], and backwards fan_out takes fan_in's place: Xavier
-(Glorot & Bengio 2010) balances the two, Kaiming (He et al. 2015) adds the activation's gain.
+layer h = W z with i.i.d. mean-0 entries, Var(h) = fan_in Var(W) E[z^2], and backwards fan_out takes fan_in's place:
+Xavier (Glorot & Bengio 2010) balances the two, Kaiming (He et al. 2015) adds the activation's gain.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
 
 
 def kaiming_normal_(tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
-    """N(0, gain^2 / fan), with the gain of ``nonlinearity`` (``a`` is leaky_relu's slope) and fan_in, fan_out or fan_avg."""
+    """N(0, gain^2 / fan), with the gain of ``nonlinearity`` (``a`` is leaky_relu's slope) and fan_in, fan_out or
+    fan_avg.
+    """
     return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode)))
 
 

@@ -46,7 +46,7 @@ class HuberLoss(Loss):
 
 
 class CrossEntropyLoss(Loss):
-    """Cross entropy of logits against class indices or probabilities; see :func:`minigrad.nn.functional.cross_entropy`."""
+    """Cross entropy of logits against class indices or probabilities; see :func:`~minigrad.cross_entropy`."""
 
     function = staticmethod(F.cross_entropy)
 

@@ -50,14 +50,14 @@ class Module:
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(self.__dict__.get(name), Parameter) and not isinstance(value, (Parameter, type(None))):
             raise TypeError(
-                f"{type(self).__name__}.{name} is a Parameter; assigning a {type(value).__name__} would silently stop its "
-                f"training. To change its numbers: module.{name}.assign_(value); to replace it: Parameter(value)"
+                f"{type(self).__name__}.{name} is a Parameter; assigning a {type(value).__name__} would silently stop "
+                f"its training. To change its numbers: module.{name}.assign_(value); to replace it: Parameter(value)"
             )
         items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
         if any(isinstance(item, (Module, Parameter)) for item in items):
             raise TypeError(
-                f"{type(self).__name__}.{name}: modules inside a plain {type(value).__name__} would not be found, and so "
-                "not trained. Use nn.ModuleList, nn.Sequential, or an attribute each"
+                f"{type(self).__name__}.{name}: modules inside a plain {type(value).__name__} would not be found, and "
+                "so not trained. Use nn.ModuleList, nn.Sequential, or an attribute each"
             )
         object.__setattr__(self, name, value)
 

@@ -1,4 +1,4 @@
-"""Element-wise operations. ``g`` is the cotangent of ``y``; broadcasting is undone by the walk, so no rule mentions it."""
+"""Element-wise operations. ``g`` is the cotangent of ``y``; the walk undoes broadcasting, so no rule mentions it."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def col(x: Any) -> Any:
 
 
 def outer_sum(a: Any, g: Any) -> Any:
-    """sum_n a_n g_n^T over the rows. A single row is an outer product, which NumPy's matmul does ten times too slowly."""
+    """sum_n a_n g_n^T over the rows. One row is an outer product, which NumPy's matmul does ten times too slowly."""
     if a.shape[0] != 1:
         return T(a) @ g
     return np.dot(T(a), g) if a.size * g.size < 1 << 17 else np.einsum("ni,nj->ij", a, g)
@@ -215,7 +215,7 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
 
 
 def _expand_dots(names: list[str], operands: Sequence[Any], spare: list[str]) -> tuple[list[str], str]:
-    """Letters for ``...``, counted from the right so that shorter operands broadcast; size-1 axes stay NumPy's matter."""
+    """Letters for ``...``, counted from the right so that shorter operands broadcast."""
     ranks = [x.ndim - len(name.replace("...", "")) for name, x in zip(names, operands, strict=True)]
     if any(rank < 0 or (rank > 0 and "..." not in name) for rank, name in zip(ranks, names, strict=True)):
         raise ValueError(

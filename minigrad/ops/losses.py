@@ -1,6 +1,7 @@
 """Softmax and the losses made of it, fused: stable, and one node of the graph instead of a dozen.
 
-A fused rule is a formula in the operation's *arguments*, never in saved intermediates: so it can be differentiated again.
+A fused rule is a formula in the operation's *arguments*, never in saved intermediates: so it can be differentiated
+again.
 """
 
 from __future__ import annotations
@@ -129,8 +130,8 @@ def cross_entropy(logits: Any, target: Any, reduction: str = "mean", label_smoot
         return reduce(-sum(target * log_softmax(logits), axis=-1), reduction)
     if target.shape != logits.shape[:-1]:
         raise ValueError(
-            f"cross_entropy: logits of shape {logits.shape} (classes last) need class indices of shape {logits.shape[:-1]} or "
-            f"probabilities of shape {logits.shape}, not {target.shape}"
+            f"cross_entropy: logits of shape {logits.shape} (classes last) need class indices of shape "
+            f"{logits.shape[:-1]} or probabilities of shape {logits.shape}, not {target.shape}"
         )
     total = 0 if reduction == "none" else 1 if reduction == "sum" else max(target.size, 1)
     return cross_entropy_(logits, target, smoothing=label_smoothing, total=total)
