@@ -33,13 +33,17 @@ class Row:
     low: float
     high: float
     bar: float | None = None
+    unit: str = "s"
 
     def __str__(self) -> str:
         verdict = "" if self.bar is None else f"  bar {self.bar:.2f} {'ok' if self.ratio <= self.bar else 'MISSED'}"
         return (
-            f"{self.suite:<11}{self.name:<44}{self.peer:<15}{seconds(self.ours):>10}{seconds(self.theirs):>10}"
+            f"{self.suite:<11}{self.name:<56}{self.peer:<14}{self.show(self.ours):>10}{self.show(self.theirs):>10}"
             f"  {self.ratio:6.3f} [{self.low:.3f}, {self.high:.3f}]{verdict}"
         )
+
+    def show(self, value: float) -> str:
+        return seconds(value) if self.unit == "s" else f"{value:.3g} {self.unit}"
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -53,7 +53,12 @@ class Batched(np.lib.mixins.NDArrayOperatorsMixin):
         )
 
     # ------------------------------------------------------------------- what rules and forwards ask of an array
-    __iadd__ = np.lib.mixins.NDArrayOperatorsMixin.__add__  # `y += b` rebinds y
+    def __iadd__(self, other: Any) -> Batched:
+        if not (isinstance(other, Batched) and other.levels == self.levels and other.array.shape == self.array.shape):
+            return self + other
+        self.array += other.array
+        return self
+
     __hash__ = None  # type: ignore[assignment]
 
     def __getitem__(self, index: Any) -> Batched:

@@ -15,6 +15,7 @@ Nodes point only backwards, so a graph is freed by reference counting the moment
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -225,14 +226,18 @@ def walk(
     kept = {level for pair in roots for x in pair for level in levels(x)}
     cotangents: dict[Any, Any] = {}
     found: dict[Any, Any] = {}
+    sums: set[Node] = set()  # nodes whose cotangent is a sum made here, which nobody else can see
     heap: list[tuple[int, Node]] = []
 
     def receive(x: Tensor, g: Any) -> None:
         node = x.node
         if node is None:
             found[x] = found[x] + g if x in found else g
+        elif node in sums:
+            cotangents[node] += g
         elif node in cotangents:
             cotangents[node] = cotangents[node] + g
+            sums.add(node)
         else:
             cotangents[node] = g
             heappush(heap, (-node.rank, node))
@@ -334,14 +339,23 @@ def remember(node: Node) -> Tensor:
     return y
 
 
+#: The sum over the rows of a matrix, as a product with ones, which BLAS does twice as fast as NumPy reduces.
+sum_rows = Op(
+    "sum_rows",
+    lambda x: np.ones(x.shape[0], x.dtype, like=x) @ x,
+    lambda g, y, x: np.broadcast_to(g, x.shape),
+)
+
+
 def sum_to(g: Any, shape: tuple[int, ...], op: Op) -> Any:
     """Sum ``g`` over the axes along which an argument of shape ``shape`` was broadcast."""
     extra = g.ndim - len(shape)
     stretched = [extra + i for i, n in enumerate(shape) if extra + i >= 0 and n == 1 != g.shape[extra + i]]
-    if stretched:
-        g = g.sum(axis=tuple(stretched), keepdims=True)
     if extra > 0:
-        g = g.sum(axis=tuple(range(extra)))
+        kept = g.shape[extra:]
+        g = sum_rows(g.reshape((math.prod(g.shape[:extra]), math.prod(kept)))).reshape(kept)
+    if stretched:
+        g = g.sum(axis=tuple(i - max(extra, 0) for i in stretched), keepdims=True)
     if g.shape != shape:
         raise wrong_shape(op.name, g.shape, shape)
     return g

@@ -76,6 +76,39 @@ def freed(name: str) -> GraphError:
     )
 
 
+def not_recorded() -> GraphError:
+    """For a backward from a constant."""
+    return GraphError(
+        "nothing was recorded for this tensor: no input requires gradients, or it was computed inside no_grad(). Make "
+        "the parameters with requires_grad=True"
+    )
+
+
+def not_a_scalar(shape: tuple[int, ...]) -> GraphError:
+    """For a backward without a cotangent to start from."""
+    return GraphError(
+        f"backward starts from a scalar, but this tensor has shape {tuple(shape)}: reduce it first (.mean() or .sum()) "
+        "or pass gradient= of its shape"
+    )
+
+
+def nan_loss() -> NonFiniteError:
+    """For a backward from NaN."""
+    return NonFiniteError(
+        "the loss is NaN, so every gradient would be. Run the forward inside minigrad.detect_anomaly() to see the "
+        "operation that made it; common causes are a learning rate too large, log(0) and 0/0"
+    )
+
+
+def no_rule(function: Any) -> TypeError:
+    """For a NumPy function without a counterpart."""
+    module = getattr(function, "__module__", None) or "numpy"
+    return TypeError(
+        f"{module}.{function.__name__} has no derivative here. Compose it from minigrad's operations, or leave the graph "
+        "with .detach().numpy()"
+    )
+
+
 def wrong_shape(name: str, got: tuple[int, ...], shape: tuple[int, ...]) -> GraphError:
     """For a rule with a bug."""
     return GraphError(

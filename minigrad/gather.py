@@ -22,9 +22,9 @@ def levels_among(*xs: Any) -> tuple[tuple[int, ...], dict[int, int]]:
 
 def getitem(x: Any, index: tuple[Any, ...]) -> Any:
     """``x[index]`` per example, where ``x``, and the integer arrays inside ``index``, may be batched."""
-    levels, sizes = levels_among(x, *index)
-    if not levels:
+    if not any(isinstance(i, Batched) for i in (x, *index)):
         return x[index]
+    levels, sizes = levels_among(x, *index)
     if isinstance(x, Batched) and is_basic(index):
         return x[index]
     array = x.array if isinstance(x, Batched) else x

@@ -15,7 +15,7 @@ from minigrad import backend as _backend
 from minigrad.arrays import as_array, get_default_dtype
 from minigrad.backend import Array, innermost
 from minigrad.engine import Op, apply, bare, is_grad_enabled, levels, outputs_are, walk, wrap
-from minigrad.errors import GraphError, NonFiniteError, check_differentiable
+from minigrad.errors import GraphError, check_differentiable, nan_loss, no_rule, not_a_scalar, not_recorded
 from minigrad.operators import Operators
 from minigrad.ops import NUMPY, indexing
 
@@ -114,17 +114,13 @@ class Tensor(Operators):
             create_graph: record the gradients' own computation, so that they can be differentiated again.
 
         Raises:
-            GraphError: nothing was recorded, the tensor is not a scalar and no gradient was given, the graph was
-            freed, or
-                a value in it was overwritten since.
+            GraphError: nothing was recorded, no gradient was given for a tensor that is not a scalar, the graph was
+                freed, or a value in it was overwritten since.
             NonFiniteError: the scalar is NaN.
         """
         seed = seed_of(self, gradient, create_graph)
-        if gradient is None and not levels(self) and bool(self.array != self.array):  # NaN
-            raise NonFiniteError(
-                "the loss is NaN, so every gradient would be. Run the forward inside minigrad.detect_anomaly() to see "
-                "the operation that made it; common causes are a learning rate too large, log(0) and 0/0"
-            )
+        if gradient is None and not levels(self) and bool((self.array != self.array).all()):  # NaN
+            raise nan_loss()
         for leaf, g in walk([(self, seed)], None, create_graph, retain_graph).items():
             if not isinstance(g, Tensor):
                 if g is seed:  # this tensor is itself a leaf
@@ -243,23 +239,14 @@ class Tensor(Operators):
 def seed_of(y: Tensor, gradient: Any, create_graph: bool) -> Any:
     """The cotangent that a backward walk from ``y`` starts with, checked."""
     if not y.tracked:
-        raise GraphError(
-            "nothing was recorded for this tensor: no input requires gradients, or it was computed inside no_grad(). "
-            "Make the parameters with requires_grad=True"
-        )
-    if gradient is None:
-        if y.shape != ():
-            raise GraphError(
-                f"backward starts from a scalar, but this tensor has shape {y.shape}: reduce it first (.mean() or "
-                ".sum()), or pass gradient= of its shape"
-            )
-        seed = np.ones_like(y.array)
-    else:
-        if create_graph and isinstance(gradient, Tensor):
-            return gradient
-        seed = as_array(gradient, y.dtype)
-        if seed.shape != y.shape:
-            raise GraphError(f"the gradient has shape {seed.shape} but the tensor {y.shape}; they must agree")
+        raise not_recorded()
+    if gradient is None and y.size != 1:
+        raise not_a_scalar(y.shape)
+    if gradient is not None and np.shape(gradient) != y.shape:
+        raise GraphError(f"the gradient has shape {np.shape(gradient)} but the tensor {y.shape}; they must agree")
+    if create_graph and isinstance(gradient, Tensor):
+        return gradient
+    seed = np.ones_like(y.array) if gradient is None else as_array(gradient, y.dtype)
     return wrap(seed) if create_graph else seed
 
 
@@ -289,11 +276,6 @@ _to: Op = Op(
 
 def _numpys(function: Any) -> Callable[..., Any]:
     """Our operation for NumPy's ``function``."""
-    try:
-        return NUMPY[function]
-    except KeyError:
-        module = getattr(function, "__module__", None) or "numpy"
-        raise TypeError(
-            f"{module}.{function.__name__} has no derivative here. Compose it from minigrad's operations, or leave the "
-            "graph with .detach().numpy()"
-        ) from None
+    if function not in NUMPY:
+        raise no_rule(function)
+    return NUMPY[function]

@@ -84,8 +84,8 @@ def _check(
         for name, value in (("reverse", reverse), ("forward", forward)):
             if not abs(value - numeric) <= rtol * max(abs(value), abs(numeric)) + atol:
                 raise GradientError(
-                    f"derivative of order {level} by argument {i} of shape {x.shape}: {name} mode gives {value:.10g} along "
-                    f"a random direction, finite differences {numeric:.10g}"
+                    f"derivative of order {level} by argument {i} of shape {x.shape}: {name} mode gives {value:.10g} "
+                    f"along a random direction, finite differences {numeric:.10g}"
                 )
     if order > 1 and xs:
         fixed = [Tensor(v) for v in vs]

@@ -25,7 +25,7 @@ from minigrad.vmap import leave, next_level
 _identity = Op("identity", lambda x: x, lambda g, y, x: g, view=True)
 
 #: Temporaries of about this many bytes stay in a core's cache; ``jacobian`` sizes its sweeps by it (measured).
-CACHE_BYTES = 1 << 20
+CACHE_BYTES = 1 << 21
 
 
 # -------------------------------------------------------------------------------------------- reverse mode

@@ -21,8 +21,7 @@ class MLP(nn.Sequential):
         sizes: the widths, input and output included: (784, 256, 10) has one hidden layer.
         activation: "relu", "tanh", ..., or a function that makes a module.
         init: a name from ``nn.init`` without the underscore ("kaiming_normal", "xavier_uniform", "orthogonal", ...),
-        with
-            zero biases, or a function that fills a weight in place; by default PyTorch's for ``Linear``.
+            with zero biases, or a function that fills a weight in place; by default PyTorch's for ``Linear``.
         bias: whether the affine maps have one.
         output_activation: applied after the last affine map; none by default.
 

@@ -42,8 +42,9 @@ class FlatParameters:
         kinds = {(str(x.dtype), x.backend) for x in self.tensors}
         if len(kinds) > 1:
             raise TypeError(
-                f"an optimizer keeps its parameters in one vector, so they must share a dtype and a backend; these "
-                f"have {sorted(kinds)}. Convert the module with module.to(backend, dtype), or use one optimizer per kind"
+                f"an optimizer keeps its parameters in one vector, so they must share a dtype and a backend; "
+                f"these have {sorted(kinds)}. Convert the module with module.to(backend, dtype), or use "
+                "one optimizer per kind"
             )
         self.offsets = np.cumsum([0, *[x.size for x in self.tensors]]).tolist()
         first = self.tensors[0].array

@@ -100,3 +100,10 @@ def test_the_core_is_readable_in_one_sitting():
     core = ["backend", "engine", "tensor", "batched", "transforms"]
     sizes = {name: code_lines(ROOT / "minigrad" / f"{name}.py") for name in core}
     assert sum(sizes.values()) < 900, sizes
+
+
+def test_the_readme_prints_what_it_says(capsys):
+    code = (ROOT / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    exec(compile(code, "README.md", "exec"), {})
+    expected = [line.split("# ")[1] for line in code.splitlines() if line.startswith("print")]
+    assert capsys.readouterr().out.splitlines() == expected

@@ -83,9 +83,8 @@ def fashion_mnist(root: str | os.PathLike[str] | None = None) -> Dataset:
     """60,000 + 10,000 pictures of clothes of 28 x 28 pixels (Xiao et al. 2017), from IDX files, gzipped or not.
 
     Args:
-        root: the folder with the files; by default the folder "fashion-mnist" in ``MINIGRAD_DATA``. Files that are not
-        there
-            are downloaded into it, if pooch is installed, and their checksums verified.
+        root: the folder with the files; by default the folder "fashion-mnist" in ``MINIGRAD_DATA``. Files that are
+            missing are downloaded into it, if pooch is installed, and their checksums verified.
 
     Raises:
         DataError: a file is missing and cannot be had, or is damaged; the message names it.

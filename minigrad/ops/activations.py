@@ -20,7 +20,7 @@ def _sigmoid(x: Any) -> Any:
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
-sigmoid = op("sigmoid", _sigmoid, lambda g, y, x: g * y * (1 - y), doc="1 / (1 + exp(-x)).")
+sigmoid = op("sigmoid", _sigmoid, lambda g, y, x: g * (y * (1 - y)), doc="1 / (1 + exp(-x)).")
 relu = op("relu", lambda x: np.maximum(x, 0), lambda g, y, x: g * (x > 0), doc="max(x, 0), with slope 0 at 0.")
 softplus_ = op(
     "softplus",
@@ -36,7 +36,7 @@ leaky_relu = op(
 elu = op(
     "elu",
     lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
-    lambda g, y, x, alpha=1.0: np.where(x > 0, g, g * alpha * np.exp(np.minimum(x, 0))),
+    lambda g, y, x, alpha=1.0: np.where(x > 0, g, g * (alpha * np.exp(np.minimum(x, 0)))),
     doc="x where x > 0, alpha * (exp(x) - 1) elsewhere.",
 )
 silu = op(

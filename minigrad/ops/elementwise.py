@@ -1,4 +1,8 @@
-"""Element-wise operations. ``g`` is the cotangent of ``y``; the walk undoes broadcasting, so no rule mentions it."""
+"""Element-wise operations. ``g`` is the cotangent of ``y``; the walk undoes broadcasting, so no rule mentions it.
+
+Each rule is g times the slope, and the slope stands in parentheses: where ``g`` is a batch of cotangents (a Jacobian, a
+Hessian), the slope is then computed once for all of them.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +24,11 @@ TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
 add = op("add", np.add, lambda g, y, a, b: g, lambda g, y, a, b: g)
 subtract = op("subtract", np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g)
 multiply = op("multiply", np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)
-divide = op("divide", np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b)
+divide = op("divide", np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: g * (-y / b))
 negative = op("negative", np.negative, lambda g, y, x: -g)
-reciprocal = op("reciprocal", np.reciprocal, lambda g, y, x: -g * y * y)
-square = op("square", np.square, lambda g, y, x: 2 * g * x)
-sqrt = op("sqrt", np.sqrt, lambda g, y, x: 0.5 * g / y)
+reciprocal = op("reciprocal", np.reciprocal, lambda g, y, x: g * -(y * y))
+square = op("square", np.square, lambda g, y, x: g * (2 * x))
+sqrt = op("sqrt", np.sqrt, lambda g, y, x: g * (0.5 / y))
 absolute = op("absolute", np.absolute, lambda g, y, x: g * np.sign(x))
 sign = op("sign", np.sign, lambda g, y, x: np.zeros_like(g))
 
@@ -33,14 +37,14 @@ def _power_base(g: Any, y: Any, a: Any, b: Any) -> Any:
     """b a^(b-1), which is 0 and not 0 * inf where b = 0."""
     if isinstance(b, (int, float)):
         return g * (b * a ** (b - 1)) if b else np.zeros_like(g)
-    return g * b * a ** np.where(b == 0, 1, b - 1)
+    return g * (b * a ** np.where(b == 0, 1, b - 1))
 
 
 power = op(
     "power",
     lambda a, b: a**b,  # the operator, because it squares by multiplying
     _power_base,
-    lambda g, y, a, b: g * y * np.log(np.where(a == 0, 1, a)),  # 0^b = 0 for every b > 0, so the slope there is 0
+    lambda g, y, a, b: g * (y * np.log(np.where(a == 0, 1, a))),  # 0^b = 0 for every b > 0, so the slope there is 0
     numpy=np.power,
 )
 
@@ -55,20 +59,20 @@ logaddexp = op("logaddexp", np.logaddexp, lambda g, y, a, b: g * np.exp(a - y), 
 
 # ---------------------------------------------------------------------------------- circular and hyperbolic
 sin = op("sin", np.sin, lambda g, y, x: g * np.cos(x))
-cos = op("cos", np.cos, lambda g, y, x: -g * np.sin(x))
-tan = op("tan", np.tan, lambda g, y, x: g * (1 + y * y))
+cos = op("cos", np.cos, lambda g, y, x: g * -np.sin(x))
+tan = op("tan", np.tan, lambda g, y, x: g * (1 + np.square(y)))
 arcsin = op("arcsin", np.arcsin, lambda g, y, x: g / np.sqrt(1 - x * x))
-arccos = op("arccos", np.arccos, lambda g, y, x: -g / np.sqrt(1 - x * x))
+arccos = op("arccos", np.arccos, lambda g, y, x: g / -np.sqrt(1 - x * x))
 arctan = op("arctan", np.arctan, lambda g, y, x: g / (1 + x * x))
 arctan2 = op(
     "arctan2",
     np.arctan2,
-    lambda g, y, a, b: g * b / (a * a + b * b),
-    lambda g, y, a, b: -g * a / (a * a + b * b),
+    lambda g, y, a, b: g * (b / (a * a + b * b)),
+    lambda g, y, a, b: g * (-a / (a * a + b * b)),
 )
 sinh = op("sinh", np.sinh, lambda g, y, x: g * np.cosh(x))
 cosh = op("cosh", np.cosh, lambda g, y, x: g * np.sinh(x))
-tanh = op("tanh", np.tanh, lambda g, y, x: g * (1 - y * y))
+tanh = op("tanh", np.tanh, lambda g, y, x: g * (1 - np.square(y)))
 arcsinh = op("arcsinh", np.arcsinh, lambda g, y, x: g / np.sqrt(1 + x * x))
 arccosh = op("arccosh", np.arccosh, lambda g, y, x: g / np.sqrt(x * x - 1))
 arctanh = op("arctanh", np.arctanh, lambda g, y, x: g / (1 - x * x))
@@ -82,7 +86,7 @@ def _erf(x: Any) -> Any:
 erf = op(
     "erf",
     _erf,
-    lambda g, y, x: TWO_OVER_SQRT_PI * g * np.exp(-x * x),
+    lambda g, y, x: g * (TWO_OVER_SQRT_PI * np.exp(-x * x)),
     doc="The error function 2/sqrt(pi) * integral of exp(-t^2) from 0 to x.",
 )
 

@@ -36,16 +36,23 @@ def _log_softmax(x: Any, axis: int = -1) -> Any:
     return z - np.log(np.exp(z).sum(axis=axis, keepdims=True))
 
 
+def row_totals(x: Any, axis: int) -> Any:
+    """The sum over ``axis``, kept as an axis of length 1. Over a short last axis a product with ones is faster."""
+    if axis in (-1, x.ndim - 1) and x.ndim > 1:
+        return x @ np.ones((x.shape[-1], 1), x.dtype, like=x)
+    return x.sum(axis=axis, keepdims=True)
+
+
 softmax = op(
     "softmax",
     _softmax,
-    lambda g, y, x, axis=-1: y * (g - (g * y).sum(axis=axis, keepdims=True)),
+    lambda g, y, x, axis=-1: y * (g - row_totals(g * y, axis)),
     doc="exp(x) / sum(exp(x)) along ``axis``.",
 )
 log_softmax = op(
     "log_softmax",
     _log_softmax,
-    lambda g, y, x, axis=-1: g - np.exp(y) * g.sum(axis=axis, keepdims=True),
+    lambda g, y, x, axis=-1: g - np.exp(y) * row_totals(g, axis),
     doc="log(softmax(x)) along ``axis``, without underflow.",
 )
 

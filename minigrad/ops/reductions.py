@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from minigrad.arrays import as_operand
 from minigrad.ops.elementwise import absolute, power, sqrt, square
 from minigrad.ops.table import composite, op
 
@@ -27,7 +28,7 @@ def _extremum_rule(g: Any, y: Any, x: Any, axis: Any = None, keepdims: bool = Fa
 
 sum = op(
     "sum",
-    lambda x, axis=None, keepdims=False: np.sum(x, axis=axis, keepdims=keepdims),
+    lambda x, axis=None, keepdims=False: as_operand(x).sum(axis=axis, keepdims=keepdims),
     lambda g, y, x, axis=None, keepdims=False: spread(g, x, axis, keepdims),
     numpy=np.sum,
 )

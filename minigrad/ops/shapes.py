@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from minigrad.arrays import as_operand
 from minigrad.backend import to_numpy
 from minigrad.engine import bare
 from minigrad.ops.table import composite, op
@@ -19,8 +20,8 @@ def _inverse(axes: Sequence[int] | None) -> Any:
 
 reshape = op(
     "reshape",
-    lambda x, shape: np.reshape(x, shape),
-    lambda g, y, x, shape: np.reshape(g, x.shape),
+    lambda x, shape: as_operand(x).reshape(shape),
+    lambda g, y, x, shape: g.reshape(x.shape),
     view=True,
     numpy=np.reshape,
 )
