@@ -104,8 +104,8 @@ def no_rule(function: Any) -> TypeError:
     """For a NumPy function without a counterpart."""
     module = getattr(function, "__module__", None) or "numpy"
     return TypeError(
-        f"{module}.{function.__name__} has no derivative here. Compose it from minigrad's operations, or leave the graph "
-        "with .detach().numpy()"
+        f"{module}.{function.__name__} has no derivative here. Compose it from minigrad's operations, or leave "
+        "the graph with .detach().numpy()"
     )
 
 
