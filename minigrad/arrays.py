@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backend import Array, current
+from minigrad.backend import Array, backend_of, current
 
 _default_dtype = np.dtype(np.float32)
 
@@ -36,16 +36,18 @@ def as_operand(x: Any) -> Any:
 
 def as_array(data: Any, dtype: Any = None) -> Array:
     """``data`` as an array: NumPy data goes to the current backend, Python floats get the default dtype."""
-    if hasattr(data, "requires_grad"):  # a Tensor
+    if hasattr(data, "tracked"):  # a Tensor
         data = data.array
     if not hasattr(data, "dtype"):
-        if isinstance(data, (list, tuple)) and any(hasattr(x, "requires_grad") for x in data):
+        if isinstance(data, (list, tuple)) and any(hasattr(x, "tracked") for x in data):
             raise TypeError(
                 "a list of tensors is not an array; join them with minigrad.stack, which keeps their gradients"
             )
         data = np.asarray(data)
         if dtype is None and data.dtype == np.float64:
             dtype = _default_dtype
+    elif backend_of(data) is None and not hasattr(data, "levels"):  # another library's array
+        data = np.asarray(data)
     if isinstance(data, (np.ndarray, np.generic)):
         if data.dtype.kind not in "biuf":
             raise TypeError(

@@ -99,6 +99,18 @@ class Operators:
     def __rtruediv__(self, other: Any) -> Any:
         return apply(E.divide, (other, self))
 
+    def __mod__(self, other: Any) -> Any:
+        return apply(E.remainder, (self, other))
+
+    def __rmod__(self, other: Any) -> Any:
+        return apply(E.remainder, (other, self))
+
+    def __floordiv__(self, other: Any) -> Any:
+        return apply(E.floor_divide, (self, other))
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return apply(E.floor_divide, (other, self))
+
     def __pow__(self, other: Any) -> Any:
         return apply(E.power, (self, other))
 
@@ -116,6 +128,9 @@ class Operators:
 
     def __pos__(self) -> Any:
         return self
+
+    def __round__(self, ndigits: int = 0) -> Any:
+        return apply(E.round, (self, ndigits))
 
     def __abs__(self) -> Any:
         return apply(E.absolute, (self,))

@@ -59,9 +59,18 @@ class FlatParameters:
         self._plans: dict[Any, list[Block]] = {}
 
     def follow(self) -> bool:
-        """Gather again if a tensor was re-bound behind our back (``module.to``, another optimizer); whether one was."""
+        """Gather again if a tensor was re-bound behind our back (``module.to``, another optimizer); whether one was.
+
+        Raises:
+            ValueError: it has another shape now, so the optimizer's state does not belong to it any more.
+        """
         moved = any(x.array is not view for x, view in zip(self.tensors, self.views, strict=True))
         if moved:
+            for x, view in zip(self.tensors, self.views, strict=True):
+                if x.shape != view.shape:
+                    raise ValueError(
+                        f"a parameter of shape {view.shape} has shape {x.shape} now: make a new optimizer for it"
+                    )
             self.gather()
         return moved
 

@@ -24,7 +24,7 @@ class Optimizer:
 
     Raises:
         ValueError: no parameters, one given twice, a setting out of its range.
-        TypeError: a parameter that is no tensor or requires no gradient; an unknown setting; mixed dtypes or backends.
+        TypeError: a parameter that is no floating-point leaf; an unknown setting; mixed dtypes or backends.
     """
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
@@ -95,8 +95,7 @@ class Optimizer:
         """Update every parameter that has a gradient.
 
         Args:
-            closure: computes and returns the scalar loss; ``step`` then clears the gradients and differentiates it
-            itself.
+            closure: computes and returns the scalar loss, which ``step`` differentiates itself.
 
         Returns:
             the closure's loss, detached; None without one.

@@ -63,7 +63,7 @@ def unary(low: float, high: float, values: Callable[..., Any] = smooth, shapes: 
 
 def binary(low: float, high: float, low2: float | None = None, high2: float | None = None) -> Any:
     """Two arguments whose shapes broadcast."""
-    pairs = hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=3, min_side=1, max_side=3)
+    pairs = hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=3, min_side=0, max_side=3)
     low2, high2 = (low if low2 is None else low2), (high if high2 is None else high2)
     return pairs.flatmap(
         lambda p: arguments(smooth(p.input_shapes[0], low, high), smooth(p.input_shapes[1], low2, high2))
@@ -107,6 +107,8 @@ case("erf", scipy.special.erf, unary(-3, 3))
 for name in ("add", "subtract", "multiply", "logaddexp"):
     case(name, getattr(np, name), binary(-3, 3))
 case("divide", np.divide, binary(-3, 3, 0.4, 3))
+for name in ("remainder", "floor_divide"):
+    case(name, getattr(np, name), SHAPES.flatmap(lambda s: arguments(distinct(s), smooth(s, 2.5, 3))))
 case("power", np.power, binary(0.3, 2, -2, 3))
 case("arctan2", np.arctan2, binary(0.3, 2, 0.3, 2))
 for name in ("maximum", "minimum"):

@@ -35,6 +35,17 @@ def test_what_is_no_array_of_real_numbers(data):
         mg.tensor(data)
 
 
+def test_other_libraries_arrays_are_read():
+    class Foreign:
+        dtype, shape = "its own float", (2,)
+
+        def __array__(self, dtype=None, copy=None):
+            return np.array([1.0, 2.0])
+
+    assert mg.tensor(Foreign()).tolist() == [1, 2]
+    assert type(mg.Tensor(Foreign()).array) is np.ndarray
+
+
 def test_a_list_of_tensors_is_not_cut_from_the_graph():
     with pytest.raises(TypeError, match="minigrad.stack"):
         mg.tensor([mg.tensor(1.0), mg.tensor(2.0)])
@@ -80,7 +91,7 @@ def test_promotion_is_numpys(a, b):
 def test_operators_agree_with_numpy(x):
     t = mg.Tensor(x)
     for ours, theirs in [(t + x, x + x), (x + t, x + x), (2 - t, 2 - x), (x * t, x * x), (t / 4, x / 4), (1 / (t + 5), 1 / (x + 5)),
-                         (t**2, x**2), (2.0**t, 2.0**x), (-t, -x), (+t, x), (abs(t), abs(x)), (t < x, x < x), (t >= 0, x >= 0),
+                         (t**2, x**2), (2.0**t, 2.0**x), (-t, -x), (+t, x), (abs(t), abs(x)), (round(t), np.round(x)), (t % 2, x % 2), (7 % (t + 5), 7 % (x + 5)), (t // 2, x // 2), (7 // (t + 5), 7 // (x + 5)), (t < x, x < x), (t >= 0, x >= 0),
                          (t == x, x == x), (t != 1, x != 1), ((t > 0) & (t < 2), (x > 0) & (x < 2)), (~(t > 0) | (t > 1), ~(x > 0) | (x > 1))]:  # fmt: skip
         assert isinstance(ours, mg.Tensor)
         np.testing.assert_array_equal(ours.numpy(), theirs)

@@ -25,6 +25,7 @@ add = op("add", np.add, lambda g, y, a, b: g, lambda g, y, a, b: g)
 subtract = op("subtract", np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g)
 multiply = op("multiply", np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)
 divide = op("divide", np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: g * (-y / b))
+remainder = op("remainder", np.remainder, lambda g, y, a, b: g, lambda g, y, a, b: g * -np.floor(a / b))
 negative = op("negative", np.negative, lambda g, y, x: -g)
 reciprocal = op("reciprocal", np.reciprocal, lambda g, y, x: g * -(y * y))
 square = op("square", np.square, lambda g, y, x: g * (2 * x))
@@ -128,6 +129,9 @@ clip = op(
 )
 
 # ------------------------------------------------------------------------------- flat almost everywhere: slope 0
+floor_divide = op(
+    "floor_divide", np.floor_divide, lambda g, y, a, b: np.zeros_like(g), lambda g, y, a, b: np.zeros_like(g)
+)
 floor = op("floor", np.floor, lambda g, y, x: np.zeros_like(g))
 ceil = op("ceil", np.ceil, lambda g, y, x: np.zeros_like(g))
 round = op(

@@ -140,7 +140,9 @@ def cross_entropy(logits: Any, target: Any, reduction: str = "mean", label_smoot
             f"cross_entropy: logits of shape {logits.shape} (classes last) need class indices of shape "
             f"{logits.shape[:-1]} or probabilities of shape {logits.shape}, not {target.shape}"
         )
-    total = 0 if reduction == "none" else 1 if reduction == "sum" else max(target.size, 1)
+    if reduction == "mean" and not target.size:
+        raise ValueError("cross_entropy: the mean over an empty batch is not defined; use reduction='sum'")
+    total = 0 if reduction == "none" else 1 if reduction == "sum" else target.size
     return cross_entropy_(logits, target, smoothing=label_smoothing, total=total)
 
 

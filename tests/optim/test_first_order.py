@@ -291,6 +291,15 @@ def test_rebound_parameters_are_followed():
     assert abs(model[0].weight.numpy() - 1).max() < 0.2
 
 
+def test_a_parameter_that_changed_its_shape_is_refused():
+    p = mg.ones(2, requires_grad=True)
+    optimizer = optim.Adam([p])
+    p.data = np.ones(3, "f")
+    p.grad = mg.ones(3)
+    with pytest.raises(ValueError, match=r"shape \(2,\) has shape \(3,\) now"):
+        optimizer.step()
+
+
 def test_groups_have_their_own_settings():
     a, b = (mg.ones(2, requires_grad=True) for _ in range(2))
     optimizer = optim.SGD([{"params": [a], "lr": 0.5}, {"params": [("b", b)]}], lr=0.1)
