@@ -35,10 +35,10 @@ sign = op("sign", np.sign, lambda g, y, x: np.zeros_like(g))
 
 
 def _power_base(g: Any, y: Any, a: Any, b: Any) -> Any:
-    """b a^(b-1), which is 0 and not 0 * inf where b = 0."""
+    """b a^(b-1), which is 0 and not 0 * inf where a = b = 0."""
     if isinstance(b, (int, float)):
         return g * (b * a ** (b - 1)) if b else np.zeros_like(g)
-    return g * (b * a ** np.where(b == 0, 1, b - 1))
+    return g * (b * a ** np.where(np.logical_and(a == 0, b == 0), 1, b - 1))
 
 
 power = op(
