@@ -285,11 +285,11 @@ def pad(x: Batched, pad_width: Any, **kwargs: Any) -> Batched:
 
 
 def solve(a: Any, b: Any) -> Batched:
-    vector = b.ndim == 1
-    (a, b), levels = align([a, expand_dims(b, 1) if vector else b], max(a.ndim, 2 if vector else b.ndim))
+    (a, b), levels = align([x if isinstance(x, Batched) else Batched(x, ()) for x in (a, b)], max(a.ndim, b.ndim))
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    y = np.linalg.solve(a, np.broadcast_to(b, batch + b.shape[-2:]))
-    return Batched(y[..., 0] if vector else y, levels)
+    return Batched(
+        np.linalg.solve(np.broadcast_to(a, batch + a.shape[-2:]), np.broadcast_to(b, batch + b.shape[-2:])), levels
+    )
 
 
 def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Batched:

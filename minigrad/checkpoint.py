@@ -7,10 +7,8 @@ and then renamed.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -48,16 +46,15 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
     structure = _take_apart(state.state_dict() if isinstance(state, Module) else state, "", arrays)
     data = library.numpy.save(arrays, {_STRUCTURE: json.dumps(structure)})
     target = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name + ".", suffix=".partial")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
 
 

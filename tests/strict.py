@@ -52,6 +52,8 @@ class StrictArray:
     def __array_function__(self, func, types, args, kwargs):
         if func.__module__ not in ("numpy", "numpy.linalg") or not all(t in (StrictArray, np.ndarray) for t in types):
             return NotImplemented
+        if func is np.linalg.solve and args[0].shape[:-1] != args[1].shape[:-1]:
+            raise ValueError("solve on the device does not broadcast")
         out = kwargs.pop("out", None)
         result = func(
             *unwrap(args),

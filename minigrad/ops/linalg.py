@@ -97,7 +97,15 @@ def _solve_A(g: Any, y: Any, A: Any, b: Any) -> Any:
     return -col(w) * y[..., None, :] if b.ndim == 1 else -np.matmul(w, T(y))
 
 
-solve = op("solve", np.linalg.solve, _solve_A, lambda g, y, A, b: _solve_b(g, A, b))
+def _solve(A: Any, b: Any) -> Any:
+    """Broadcast here, because CuPy's solve does not."""
+    if b.ndim == 1:
+        return _solve(A, col(b))[..., 0]
+    batch = np.broadcast_shapes(A.shape[:-2], b.shape[:-2])
+    return np.linalg.solve(np.broadcast_to(A, batch + A.shape[-2:]), np.broadcast_to(b, batch + b.shape[-2:]))
+
+
+solve = op("solve", _solve, _solve_A, lambda g, y, A, b: _solve_b(g, A, b), numpy=np.linalg.solve)
 logabsdet_ = op("logabsdet", lambda A: np.linalg.slogdet(A)[1], lambda g, y, A: col(col(g)) * T(inv(A)))
 detsign_ = op("detsign", lambda A: np.linalg.slogdet(A)[0])
 
