@@ -69,7 +69,9 @@ def one_hot(labels: Any, classes: int, dtype: Any = None) -> Any:
 
 
 def _indicator(labels: Any, classes: int) -> Any:
-    return labels[..., None] == np.arange(classes, like=labels)
+    """True where the class is the label: (*labels.shape, classes); its memory runs as that of :func:`by_class`."""
+    k = np.arange(classes, like=labels)
+    return (k[:, None] == labels).T if labels.ndim == 1 else labels[..., None] == k
 
 
 def check_labels(labels: Any, classes: int) -> None:
