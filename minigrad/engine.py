@@ -125,13 +125,14 @@ class _Each:
 class Node:
     """One recorded application of an operation: what the walk needs to differentiate it."""
 
-    __slots__ = ("__weakref__", "inputs", "op", "out", "params", "rank", "versions", "where")
+    __slots__ = ("__weakref__", "inputs", "op", "out", "out_version", "params", "rank", "versions", "where")
 
     op: Op
     inputs: Sequence[Any] | None  # tensors and constants, as they were passed; None once freed
     params: dict[str, Any]
     out: Array
     versions: list[int]  # of the inputs when they were read
+    out_version: tuple[list[int], int]  # the output's version cell, and what it held
     rank: int  # grows with time: an input's node always has a lower rank
     where: str  # the user's line, in anomaly mode
 
@@ -181,6 +182,7 @@ def apply(op: Op, inputs: Sequence[Any], params: dict[str, Any] = _NO_PARAMS) ->
         node = Node()
         node.op, node.inputs, node.params, node.out = op, inputs, params, y
         node.versions = [x.version[0] if isinstance(x, cls) else 0 for x in inputs]
+        node.out_version = (out.version, out.version[0])
         node.rank = _next_rank()
         out.node, out.tracked = node, True
         if context.anomaly:
@@ -216,13 +218,13 @@ def walk(
     Raises:
         GraphError: part of the graph was freed by an earlier walk, or a value in it was overwritten since.
     """
-    cls, roots, everywhere = _tensor, list(roots), wanted is None
-    targets = {key(x) for x in wanted or ()}
-    leading = set() if everywhere else leading_to(targets, [root for root, _ in roots])
     context = _mode.get()
     if create_graph and not context.record:  # inside no_grad, asking for a graph is asking to record it
         with enable_grad():
             return walk(roots, wanted, create_graph, retain_graph)
+    cls, roots, everywhere = _tensor, list(roots), wanted is None
+    targets = {key(x) for x in wanted or ()}
+    leading = set() if everywhere else leading_to(targets, [root for root, _ in roots])
     kept = {level for pair in roots for x in pair for level in levels(x)}
     cotangents: dict[Any, Any] = {}
     found: dict[Any, Any] = {}
@@ -255,12 +257,14 @@ def walk(
         op, inputs, params, rules = node.op, node.inputs, node.params, node.op.rules
         if inputs is None:
             raise freed(op.name)
+        if node.out_version[0][0] != node.out_version[1]:
+            raise stale(f"the result of {op.name}", node.out.shape)
         arrays = []
         for i, x in enumerate(inputs):
             if isinstance(x, cls):
                 arrays.append(x.array)
                 if x.version[0] != node.versions[i]:
-                    raise stale(op.name, i, x.shape)
+                    raise stale(f"argument {i} of {op.name}", x.shape)
             else:
                 arrays.append(x)
         args, y = (inputs, remember(node)) if create_graph else (arrays, node.out)

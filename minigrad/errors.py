@@ -59,10 +59,10 @@ def hint_for(name: str, arrays: Sequence[Any]) -> str:
     return ""
 
 
-def stale(name: str, i: int, shape: tuple[int, ...]) -> GraphError:
+def stale(what: str, shape: tuple[int, ...]) -> GraphError:
     """For a value that changed after the forward read it."""
     return GraphError(
-        f"argument {i} of {name}, of shape {tuple(shape)}, was overwritten between the forward and this backward "
+        f"{what}, of shape {tuple(shape)}, was overwritten between the forward and this backward "
         "(an optimizer step, assign_ or an item assignment), so its gradient would be wrong. Run backward before "
         "the update, or compute the forward again after it"
     )

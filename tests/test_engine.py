@@ -206,6 +206,14 @@ def test_in_place_arithmetic_through_data_is_noticed():
         loss.backward()
 
 
+def test_overwriting_a_result_that_its_own_rule_needs_is_noticed():
+    """The rule of exp reads its output."""
+    y = mg.exp(leaf(1.0, 2.0))
+    y.detach().assign_([0.0, 0.0])
+    with pytest.raises(mg.GraphError, match="the result of exp, .*overwritten"):
+        y.backward(np.ones(2))
+
+
 def test_item_assignment():
     x = leaf(1.0, 2.0)
     with pytest.raises(mg.GraphError, match="item assignment is not differentiable"):

@@ -24,7 +24,7 @@ def T(x: Any) -> Any:
 
 def rows(x: Any) -> Any:
     """All leading axes as one: a stack of matrices as one tall matrix."""
-    return x if x.ndim == 2 else x.reshape((-1, x.shape[-1]))
+    return x if x.ndim == 2 else x.reshape((math.prod(x.shape[:-1]), x.shape[-1]))
 
 
 def col(x: Any) -> Any:
