@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backend import Array, backend_of, current
+from minigrad.backend import Array, backend_of, current, home_of, innermost, move
 
 _default_dtype = np.dtype(np.float32)
 
@@ -29,9 +29,9 @@ def get_default_dtype() -> np.dtype:
     return _default_dtype
 
 
-def as_operand(x: Any) -> Any:
-    """``x`` itself if it is an array or a Tensor; NumPy scalars, Python numbers and lists as arrays."""
-    return x if hasattr(x, "__array_function__") else np.asarray(x)
+def as_operand(x: Any, like: Any = None) -> Any:
+    """``x`` itself if it is an array or a Tensor; NumPy scalars, Python numbers and lists as arrays beside ``like``."""
+    return x if hasattr(x, "__array_function__") else move(np.asarray(x), home_of(innermost(like)).name)
 
 
 def as_array(data: Any, dtype: Any = None) -> Array:

@@ -46,7 +46,7 @@ def check_grads(
     moving = [i for i, x in enumerate(leaves) if x.dtype.kind == "f"]
 
     def flat(*xs: Any) -> list[Tensor]:
-        full = list(leaves)
+        full: list[Any] = [Tensor(x) for x in leaves]
         for i, x in zip(moving, xs, strict=True):
             full[i] = x
         outputs = flatten(f(*rebuild(full)))[0]

@@ -19,7 +19,7 @@ from minigrad.creation import zeros_like
 from minigrad.engine import Op, apply, enable_grad, is_grad_enabled, key, reachable, walk, wrap
 from minigrad.errors import GraphError
 from minigrad.tensor import Tensor, seed_of
-from minigrad.tree import flatten, tree_map
+from minigrad.tree import adopt, flatten, tree_map
 from minigrad.vmap import leave, next_level
 
 _identity = Op("identity", lambda x: x, lambda g, y, x: g, view=True)
@@ -101,7 +101,7 @@ class _Recording:
         numbers = [i % len(args) for i in ([argnums] if isinstance(argnums, int) else argnums)]
         with enable_grad():
             trees = {i: tree_map(lambda x: _variable(x, name), args[i]) for i in numbers}
-            out = fun(*(trees.get(i, arg) for i, arg in enumerate(args)), **kwargs)
+            out = fun(*(trees[i] if i in trees else adopt(Tensor, arg) for i, arg in enumerate(args)), **kwargs)
         chosen = trees[numbers[0]] if isinstance(argnums, int) else tuple(trees[i] for i in numbers)
         self.variables, self.rebuild = flatten(chosen)
         self.aux: Any = None

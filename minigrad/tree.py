@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+
 
 def flatten(tree: Any) -> tuple[list[Any], Callable[[Iterable[Any]], Any]]:
     """The leaves of nested lists, tuples and dicts, and the function that rebuilds the nest around new ones."""
@@ -30,6 +32,11 @@ def tree_map(f: Callable[..., Any], tree: Any) -> Any:
     """``tree`` with ``f`` applied to every leaf."""
     leaves, rebuild = flatten(tree)
     return rebuild([f(leaf) for leaf in leaves])
+
+
+def adopt(make: Callable[[Any], Any], tree: Any) -> Any:
+    """``tree`` with its NumPy arrays made tensors by ``make``, and everything else left as it is."""
+    return tree_map(lambda x: make(x) if isinstance(x, np.ndarray) else x, tree)
 
 
 def broadcast(prefix: Any, tree: Any, name: str) -> list[Any]:

@@ -16,7 +16,7 @@ import numpy as np
 from minigrad import batched
 from minigrad.engine import Op, apply
 from minigrad.tensor import Tensor
-from minigrad.tree import broadcast, flatten
+from minigrad.tree import adopt, broadcast, flatten
 
 #: Numbers the vmaps: an inner one is made later, and so has the larger number.
 next_level = count(1).__next__
@@ -63,7 +63,7 @@ def vmap(
     def mapped(*args: Any) -> Any:
         specs = (in_axes,) * len(args) if in_axes is None or isinstance(in_axes, int) else tuple(in_axes)
         axes = broadcast(specs, args, "in_axes")
-        leaves, rebuild = flatten(args)
+        leaves, rebuild = flatten(adopt(Tensor, args))
         leaves = [
             x if axis is None or isinstance(x, Tensor) else Tensor(x) for x, axis in zip(leaves, axes, strict=True)
         ]

@@ -164,7 +164,7 @@ def test_broadcasting_is_undone_once_for_all(shapes):
 
 def test_gradients_have_the_dtype_of_their_tensor():
     x = mg.Tensor(np.ones(2, np.float32), requires_grad=True)
-    (x * np.arange(2.0)).sum().backward()
+    (x * mg.Tensor(np.arange(2.0))).sum().backward()
     assert x.grad.dtype == np.float32
     (x.astype("float64") * 2.0).sum().backward()
     assert x.grad.dtype == np.float32

@@ -213,7 +213,7 @@ def test_vmap_of_the_derivatives_is_a_loop(case, arrays, tail, keywords):
 
     def derivative(*xs):
         def f(*moved):
-            full = list(arrays)
+            full = [mg.Tensor(x) for x in arrays]
             for i, x in zip(moving, moved, strict=True):
                 full[i] = x
             return [y for y in call(case, full, host_tail(tail), keywords) if y.dtype.kind == "f"]

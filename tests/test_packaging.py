@@ -11,6 +11,7 @@ import pytest
 
 import minigrad
 from minigrad.ops import TABLE
+from tests import host_only
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = {"minigrad": ROOT / "minigrad", "minigrad.models": ROOT / "models", "minigrad.optim": ROOT / "optim"}
@@ -81,6 +82,7 @@ def test_packages_in_setup_cfg_are_all_of_them():
     assert declared == found
 
 
+@host_only
 @pytest.mark.parametrize("name", ["minigrad", "minigrad.optim.schedules", "minigrad.data.loader"])
 def test_docstring_examples(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
@@ -102,6 +104,7 @@ def test_the_core_is_readable_in_one_sitting():
     assert sum(sizes.values()) < 900, sizes
 
 
+@host_only
 def test_the_readme_prints_what_it_says(capsys):
     code = (ROOT / "README.md").read_text().split("```python\n")[1].split("```")[0]
     exec(compile(code, "README.md", "exec"), {})

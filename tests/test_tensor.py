@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import minigrad as mg
+from tests import host_only
 
 
 def test_dtypes_of_new_tensors():
@@ -35,6 +36,7 @@ def test_what_is_no_array_of_real_numbers(data):
         mg.tensor(data)
 
 
+@host_only
 def test_other_libraries_arrays_are_read():
     class Foreign:
         dtype, shape = "its own float", (2,)
@@ -77,6 +79,7 @@ def test_python_numbers_never_widen(operation):
     assert operation(mg.ones(3)).dtype == np.float32
 
 
+@host_only
 @given(
     st.sampled_from(["float32", "float64", "int64", "int32", "bool"]),
     st.sampled_from(["float32", "float64", "int64", "int8"]),
@@ -87,6 +90,7 @@ def test_promotion_is_numpys(a, b):
     assert (mg.Tensor(x) * y).dtype == (x * y).dtype
 
 
+@host_only
 @given(hnp.arrays(np.float64, hnp.array_shapes(max_dims=2, max_side=3), elements=st.integers(-3, 3)))
 def test_operators_agree_with_numpy(x):
     t = mg.Tensor(x)
@@ -97,6 +101,7 @@ def test_operators_agree_with_numpy(x):
         np.testing.assert_array_equal(ours.numpy(), theirs)
 
 
+@host_only
 def test_numpy_functions_and_methods_keep_the_graph():
     x = mg.tensor([1.0, 2.0], requires_grad=True)
     for y in (
@@ -142,6 +147,7 @@ def test_numbers_out_of_tensors():
         mg.tensor([1.0, 2.0]).item()
 
 
+@host_only
 def test_numpy_view_is_read_only():
     x = mg.tensor([1.0, 2.0])
     view = x.numpy()
@@ -151,6 +157,7 @@ def test_numpy_view_is_read_only():
     assert view.tolist() == [3, 4], "a view, not a copy"
 
 
+@host_only
 def test_tensor_copies_and_the_class_shares():
     array = np.zeros(2)
     copied, shared = mg.tensor(array), mg.Tensor(array)
@@ -185,6 +192,7 @@ def test_copies(duplicate):
         duplicate(x * 2)
 
 
+@host_only
 def test_dlpack_both_ways():
     x = mg.tensor([1.0, 2.0])
     np.testing.assert_array_equal(np.from_dlpack(x), [1, 2])
@@ -201,6 +209,7 @@ def test_assign_checks_the_shape():
         mg.zeros(2).assign_(np.ones(3))
 
 
+@host_only
 def test_repr():
     assert repr(mg.tensor([1.0, 2.5])) == "Tensor([1. , 2.5])"
     assert repr(mg.tensor([1.0], requires_grad=True)) == "Tensor([1.], requires_grad=True)"
@@ -210,6 +219,7 @@ def test_repr():
     assert len(repr(mg.zeros(1000))) < 200
 
 
+@host_only
 def test_attributes_and_shape_methods():
     x = mg.tensor(np.arange(24.0).reshape(2, 3, 4))
     assert (x.shape, x.ndim, x.size, x.nbytes, x.backend) == ((2, 3, 4), 3, 24, 192, "numpy")

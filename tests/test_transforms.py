@@ -172,7 +172,8 @@ def test_gauss_newton_product_is_three_lines(net, rng):
     _, params, X, t = net
     f = lambda p: mg.vmap(lambda x: p["v"] @ mg.tanh(p["W"] @ x + p["b"]))(X)
     v = {k: rng.standard_normal(p.shape) for k, p in params.items()}
-    outer = lambda z: mg.cross_entropy(z, t)
+    labels = mg.Tensor(t)
+    outer = lambda z: mg.cross_entropy(z, labels)
     z, Jv = mg.jvp(f, (params,), (v,))
     HJv = mg.hvp(outer, z, Jv)
     (JHJv,) = mg.vjp(f, params)[1](HJv)
@@ -280,7 +281,7 @@ def test_modules_as_functions(rng):
     loss = lambda p, x, t: mg.cross_entropy(nn.functional_call(model, p, x), t)
     params = dict(model.named_parameters())
     each = mg.vmap(mg.grad(loss), (None, 0, 0))(params, X, t)
-    mg.cross_entropy(model(mg.Tensor(X)), t, reduction="sum").backward()
+    mg.cross_entropy(model(mg.Tensor(X)), mg.Tensor(t), reduction="sum").backward()
     same({k: g.numpy().sum(0) for k, g in each.items()}, {k: p.grad for k, p in params.items()})
 
 

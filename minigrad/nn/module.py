@@ -152,7 +152,8 @@ class Module:
             if dtype is not None and array.dtype.kind == "f":
                 array = array.astype(dtype)
             if array is not tensor.array:
-                tensor.data, tensor.grad = array, None
+                tensor.array, tensor.grad = array, None
+                tensor.version[0] += 1
         return self
 
     # -------------------------------------------------------------------------------------------------- state

@@ -129,7 +129,7 @@ def cross_entropy(logits: Any, target: Any, reduction: str = "mean", label_smoot
         ValueError: shapes that do not fit, labels out of range, an unknown reduction.
     """
     check_reduction("cross_entropy", reduction)
-    target = as_operand(target)
+    target = as_operand(target, logits)
     if logits.ndim > 2:
         logits = moveaxis(logits, 1, -1)
         target = moveaxis(target, 1, -1) if target.ndim == logits.ndim else target
@@ -209,7 +209,7 @@ def huber_loss(prediction: Any, target: Any, reduction: str = "mean", delta: flo
 def nll_loss(log_probabilities: Any, target: Any, reduction: str = "mean") -> Any:
     """-log_probabilities[n, target[n]], for class indices: what cross_entropy is after log_softmax."""
     check_reduction("nll_loss", reduction)
-    target = as_operand(target)
+    target = as_operand(target, log_probabilities)
     if tuple(target.shape) != tuple(log_probabilities.shape[:-1]):
         raise ValueError(
             f"nll_loss: log-probabilities of shape {log_probabilities.shape} need labels of shape "

@@ -44,7 +44,7 @@ def test_output_activation_and_initializations():
 def test_gradients_of_both_orders(rng):
     model = MLP((3, 4, 2), "softplus", dtype=np.float64)
     params = {k: p.detach().numpy() for k, p in model.named_parameters()}
-    labels = np.array([0, 1, 1])
+    labels = mg.Tensor(np.array([0, 1, 1]))
     check_grads(
         lambda p, x: mg.cross_entropy(nn.functional_call(model, p, x), labels), params, rng.standard_normal((3, 3))
     )

@@ -94,8 +94,9 @@ def test_losses_against_their_formulas(rng):
     huber = np.where(abs(e) <= 0.3, e**2 / 2, 0.3 * (abs(e) - 0.15))
     np.testing.assert_allclose(nn.HuberLoss(delta=0.3)(P, T).numpy(), huber.mean(), atol=1e-12)
     np.testing.assert_allclose(F.kl_div(P, T, "batchmean").numpy(), (t * (np.log(t) - p)).sum() / 4)
-    labels = np.array([0, 2, 1, 1])
-    np.testing.assert_allclose(nn.NLLLoss()(P, labels).numpy(), -p[np.arange(4), labels].mean())
+    rows = np.array([0, 2, 1, 1])
+    labels = mg.Tensor(rows)
+    np.testing.assert_allclose(nn.NLLLoss()(P, labels).numpy(), -p[np.arange(4), rows].mean())
     np.testing.assert_allclose(nn.CrossEntropyLoss()(P, labels).numpy(), nn.NLLLoss()(F.log_softmax(P), labels).numpy())
     assert "label_smoothing=0.1" in repr(nn.CrossEntropyLoss(label_smoothing=0.1))
 
@@ -129,6 +130,6 @@ def test_one_hot_and_accuracy():
     assert F.one_hot(np.array([2, 0]), 3).tolist() == [[0, 0, 1], [1, 0, 0]]
     with pytest.raises(ValueError, match=r"must lie in 0..2"):
         F.one_hot(np.array([3]), 3)
-    assert F.accuracy(mg.tensor([[1.0, 2.0], [3.0, 0.0]]), np.array([1, 1])) == 0.5
+    assert F.accuracy(mg.tensor([[1.0, 2.0], [3.0, 0.0]]), mg.tensor([1, 1])) == 0.5
     with pytest.raises(ValueError, match="need labels of shape"):
         F.nll_loss(mg.zeros(2, 3), np.array([0]))

@@ -368,7 +368,7 @@ def test_deterministic_to_the_bit():
         mg.manual_seed(0)
         model = MLP((4, 8, 3))
         optimizer = optim.Adam(model.parameters(), lr=0.01)
-        x, t = mg.randn(16, 4), np.arange(16) % 3
+        x, t = mg.randn(16, 4), mg.Tensor(np.arange(16) % 3)
         for _ in range(20):
             optimizer.zero_grad()
             mg.cross_entropy(model(x), t).backward()
