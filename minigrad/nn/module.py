@@ -82,36 +82,28 @@ class Module:
         return (module for _, module in self.named_modules())
 
     def _named(self, kind: type | tuple[type, ...]) -> Iterator[tuple[str, Any]]:
-        """The tensors of a kind that the attributes hold: each module's own before its parts'."""
-        seen: set[int] = set()
-        stack: list[tuple[str, Module]] = [("", self)]
+        """The tensors of a kind that the attributes hold, by every name they have: a module's own before its parts'."""
+        stack: list[tuple[str, Module, tuple[Module, ...]]] = [("", self, (self,))]
         while stack:
-            prefix, module = stack.pop()
-            if id(module) in seen:
-                continue
-            seen.add(id(module))
+            prefix, module, path = stack.pop()
             parts = []
             for name, value in vars(module).items():
                 if isinstance(value, kind):
                     yield prefix + name, value
-                elif isinstance(value, Module):
-                    parts.append((f"{prefix}{name}.", value))
+                elif isinstance(value, Module) and value not in path:
+                    parts.append((f"{prefix}{name}.", value, (*path, value)))
             stack += reversed(parts)
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """(dotted name, parameter) in the order of definition; a shared parameter once."""
-        seen: set[int] = set()
-        for name, parameter in self._named(Parameter):
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                yield name, parameter
+        return _once(self._named(Parameter))
 
     def parameters(self) -> Iterator[Parameter]:
         return (parameter for _, parameter in self.named_parameters())
 
     def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
-        """(dotted name, buffer) in the order of definition."""
-        return self._named(Buffer)
+        """(dotted name, buffer) in the order of definition; a shared buffer once."""
+        return _once(self._named(Buffer))
 
     def apply(self, function: Callable[[Module], Any]) -> Module:
         """Call ``function`` on every module, the parts before the whole; returns the module."""
@@ -214,6 +206,15 @@ class Module:
             return f"{name}({self.extra_repr()}){note}"
         body = "\n".join("  " + line for part in parts for line in part.split("\n"))
         return f"{name}({self.extra_repr()}{note}\n{body}\n)"
+
+
+def _once(named: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Without the further names of what has come already."""
+    seen: set[int] = set()
+    for name, value in named:
+        if id(value) not in seen:
+            seen.add(id(value))
+            yield name, value
 
 
 @contextmanager

@@ -58,10 +58,17 @@ def test_shared_parameters_count_once():
     a = nn.Linear(2, 2)
     net = nn.Sequential(a, nn.Tanh(), a)
     assert len(list(net.parameters())) == 2
+    assert set(net.state_dict()) == {"0.weight", "0.bias", "2.weight", "2.bias"}, "as PyTorch has it"
     b = nn.Linear(2, 2)
     b.weight = a.weight
     assert [n for n, _ in nn.Sequential(a, b).named_parameters()] == ["0.weight", "0.bias", "1.bias"]
     assert set(nn.Sequential(a, b).state_dict()) == {"0.weight", "0.bias", "1.weight", "1.bias"}
+
+
+def test_a_module_that_holds_its_own_whole_is_walked_once():
+    net = Net()
+    net.first.whole = net
+    assert [name for name, _ in net.named_parameters()] == NAMES
 
 
 def test_state_dict_is_a_snapshot():
