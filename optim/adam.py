@@ -76,7 +76,7 @@ def adaptive_step(
     """One step of the family, in place: theta <- theta - lr m / (sqrt(v) + eps).
 
     The state holds discounted *sums*, M = beta1 M + g and V = beta2 V + g^2. The averages are m = a M and v = b V with
-    scalars a and b, which are folded into lr and eps: that saves a fifth of the passes over memory.
+    scalars a and b, which are folded into lr and eps: that saves a sixth of the passes over memory.
 
     Args:
         M, V, V_max: the state, of the shape of ``theta`` and zero at first; None where the entry has no use for it.
