@@ -257,16 +257,16 @@ def jacobian(
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         run = _Recording("jacobian", fun, args, argnums, kwargs, has_aux)
         again = run.differentiable()
-        chunk = chunk_size or _chunk_that_fits(run.outputs)
-        J = run.rebuild_out([run.rebuild(_rows(run, i, chunk, again)) for i in range(len(run.outputs))])
+        J = run.rebuild_out([run.rebuild(_rows(run, i, chunk_size, again)) for i in range(len(run.outputs))])
         return (J, run.aux) if has_aux else J
 
     return jacobian_of
 
 
-def _rows(run: _Recording, i: int, chunk: int, again: bool) -> list[Tensor]:
+def _rows(run: _Recording, i: int, chunk_size: int | None, again: bool) -> list[Tensor]:
     """The Jacobian of the i-th output by each variable."""
     y, blocks = run.outputs[i], []
+    chunk = chunk_size or _chunk_that_fits(run.outputs, y.size)
     for start in range(0, y.size, chunk):
         n = min(chunk, y.size - start)
         one_hot = np.eye(n, y.size, start, dtype=y.dtype, like=innermost(y)).reshape(n, *y.shape)
@@ -280,9 +280,10 @@ def _rows(run: _Recording, i: int, chunk: int, again: bool) -> list[Tensor]:
     return [J.reshape((*y.shape, *x.shape)) for J, x in zip(joined, run.variables, strict=True)]
 
 
-def _chunk_that_fits(outputs: Sequence[Tensor]) -> int:
+def _chunk_that_fits(outputs: Sequence[Tensor], rows: int) -> int:
+    """How many rows to pull back at once: chunks of equal size, whose temporaries about fill the cache."""
     largest = max((node.out.nbytes for node in reachable(outputs)[0] if node.out is not None), default=1)
-    return max(1, CACHE_BYTES // max(largest, 1))
+    return max(1, -(-rows // max(1, round(rows * largest / CACHE_BYTES))))
 
 
 def hessian(
