@@ -231,16 +231,6 @@ def arg_reduction(func: Callable[..., Any]) -> Callable[..., Any]:
     return rule
 
 
-def along_axes(func: Callable[..., Any], *names: str) -> Callable[..., Any]:
-    """``func(x, *axes)`` whose arguments are axes of ``x``."""
-
-    def rule(x: Batched, *axes: Any, **kwargs: Any) -> Batched:
-        axes += tuple(kwargs.pop(name) for name in names if name in kwargs)
-        return Batched(func(x.array, *(shift(axis, x) for axis in axes), **kwargs), x.levels)
-
-    return rule
-
-
 def last_axes(func: Callable[..., Any]) -> Callable[..., Any]:
     """A function of the last axes that broadcasts over the leading ones already."""
 
@@ -284,12 +274,12 @@ def pad(x: Batched, pad_width: Any, **kwargs: Any) -> Batched:
     return Batched(np.pad(x.array, ((0, 0),) * len(x.levels) + tuple(pad_width), **kwargs), x.levels)
 
 
-def solve(a: Any, b: Any) -> Batched:
+def solve(a: Any, b: Any) -> Any:
+    """``a x = b`` for stacks of matrices, batched or bare; broadcast here, because CuPy's solve does not."""
     (a, b), levels = align([x if isinstance(x, Batched) else Batched(x, ()) for x in (a, b)], max(a.ndim, b.ndim))
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    return Batched(
-        np.linalg.solve(np.broadcast_to(a, batch + a.shape[-2:]), np.broadcast_to(b, batch + b.shape[-2:])), levels
-    )
+    a, b = np.broadcast_to(a, batch + a.shape[-2:]), np.broadcast_to(b, batch + b.shape[-2:])
+    return rewrap(np.linalg.solve(a, b), levels)
 
 
 def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Batched:
@@ -315,8 +305,7 @@ RULES: dict[Any, Callable[..., Any]] = {
     np.pad: pad,
     np.einsum: einsum,
     np.dot: matmul,
-    np.linalg.solve: solve,
-    np.swapaxes: along_axes(np.swapaxes, "axis1", "axis2"),
+    np.swapaxes: lambda x, a, b: Batched(np.swapaxes(x.array, shift(a, x), shift(b, x)), x.levels),
     np.squeeze: lambda x, axis=None: reshape(x, np.empty(x.shape, bool).squeeze(axis).shape),
     np.flip: lambda x, axis=None: Batched(np.flip(x.array, shift(axis, x)), x.levels),
     np.roll: lambda x, s, axis: Batched(np.roll(x.array, s, shift(axis, x)), x.levels),

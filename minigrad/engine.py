@@ -327,7 +327,8 @@ def leading_to(targets: set[Any], roots: Iterable[Tensor]) -> set[Any]:
 def wrap(array: Array) -> Tensor:
     """A constant Tensor around ``array``, skipping the constructor's checks."""
     x = _tensor.__new__(_tensor)
-    x.array, x.tracked, x.grad, x.node, x.version = array, False, None, None, [0]
+    x.array = np.asarray(array) if isinstance(array, np.generic) else array  # NumPy turns 0-d results into scalars
+    x.tracked, x.grad, x.node, x.version = False, None, None, [0]
     return x
 
 

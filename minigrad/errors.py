@@ -29,7 +29,7 @@ def explain(error: Exception, name: str, arrays: Sequence[Any]) -> Exception:
     """The error a forward raised, said in terms of the operation, its shapes and the way out."""
     homes = {i: home.name for i, x in enumerate(arrays) if (home := backend_of(innermost(x))) is not None}
     if len(set(homes.values())) > 1:
-        where = ", ".join(f"argument {i} is on {name}" for i, name in homes.items())
+        where = ", ".join(f"argument {i} is on {home}" for i, home in homes.items())
         return BackendError(
             f"{name}: {where}. Move one to the other's backend with .to(...), e.g. "
             f"argument {max(homes)} with .to({homes[min(homes)]!r})"

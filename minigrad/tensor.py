@@ -125,7 +125,7 @@ class Tensor(Operators):
             if not isinstance(g, Tensor):
                 if g is seed:  # this tensor is itself a leaf
                     g = g.copy()
-                g = wrap(np.asarray(g) if isinstance(g, np.generic) else g)
+                g = wrap(g)
             leaf.grad = g if leaf.grad is None else leaf.grad + g
 
     def detach(self) -> Tensor:

@@ -72,7 +72,7 @@ def _pull(
         if g is None:
             g = zeros_like(x)
         elif not isinstance(g, Tensor):
-            g = wrap(np.asarray(g) if isinstance(g, np.generic) else g)
+            g = wrap(g)
         result.append(g)
     return result
 

@@ -33,7 +33,6 @@ class Optimizer:
         items: list[Any] = list(params.items() if isinstance(params, Mapping) else params)
         groups = items if items and isinstance(items[0], dict) else [{"params": items}]
         self.groups: list[dict[str, Any]] = []
-        self.names: list[str] = []
         tensors: list[Tensor] = []
         for group in groups:
             unknown = [key for key in group if key != "params" and key not in defaults]
@@ -45,7 +44,6 @@ class Optimizer:
             for entry in list(group["params"]):
                 name, x = entry if isinstance(entry, tuple) else (f"parameter {len(tensors)}", entry)
                 self._check_parameter(name, x)
-                self.names.append(name)
                 tensors.append(x)
             settings = {**defaults, **{k: v for k, v in group.items() if k != "params"}}
             self.check(settings)

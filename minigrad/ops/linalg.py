@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from minigrad import batched
 from minigrad.engine import sum_rows
 from minigrad.ops.shapes import diagonal, reshape, transpose
 from minigrad.ops.table import composite, op
@@ -98,11 +99,7 @@ def _solve_A(g: Any, y: Any, A: Any, b: Any) -> Any:
 
 
 def _solve(A: Any, b: Any) -> Any:
-    """Broadcast here, because CuPy's solve does not."""
-    if b.ndim == 1:
-        return _solve(A, col(b))[..., 0]
-    batch = np.broadcast_shapes(A.shape[:-2], b.shape[:-2])
-    return np.linalg.solve(np.broadcast_to(A, batch + A.shape[-2:]), np.broadcast_to(b, batch + b.shape[-2:]))
+    return batched.solve(A, col(b))[..., 0] if b.ndim == 1 else batched.solve(A, b)
 
 
 solve = op("solve", _solve, _solve_A, lambda g, y, A, b: _solve_b(g, A, b), numpy=np.linalg.solve)

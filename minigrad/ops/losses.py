@@ -13,6 +13,7 @@ import numpy as np
 from minigrad import gather
 from minigrad.arrays import as_operand
 from minigrad.engine import Op, bare
+from minigrad.ops.activations import sigmoid
 from minigrad.ops.elementwise import clip, square
 from minigrad.ops.reductions import mean, sum
 from minigrad.ops.shapes import moveaxis
@@ -152,13 +153,7 @@ def _bce(z: Any, t: Any) -> Any:
     return np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))
 
 
-def _sigmoid_minus(z: Any, t: Any) -> Any:
-    from minigrad.ops.activations import sigmoid
-
-    return sigmoid(z) - t
-
-
-bce_ = op("bce_with_logits", _bce, lambda g, y, z, t: g * _sigmoid_minus(z, t), lambda g, y, z, t: -g * z)
+bce_ = op("bce_with_logits", _bce, lambda g, y, z, t: g * (sigmoid(z) - t), lambda g, y, z, t: -g * z)
 
 
 @composite()
