@@ -57,11 +57,11 @@ def gradients(
                 f"input {i} does not require gradients; make it with requires_grad=True before computing y"
             )
     roots = [(y, seed_of(y, c, create_graph)) for y, c in zip(ys, cotangents, strict=True)]
-    result = _pull(roots, wanted, create_graph, create_graph if retain_graph is None else retain_graph)
+    result = pull(roots, wanted, create_graph, create_graph if retain_graph is None else retain_graph)
     return result[0] if isinstance(xs, Tensor) else tuple(result)
 
 
-def _pull(
+def pull(
     roots: list[tuple[Tensor, Any]], wanted: Sequence[Tensor], create_graph: bool, retain_graph: bool
 ) -> list[Tensor]:
     """The cotangents of ``wanted`` as tensors, zeros where no path leads."""
@@ -133,7 +133,7 @@ class _Recording:
     def pull(self, cotangents: Sequence[Any], create_graph: bool, retain_graph: bool = True) -> list[Tensor]:
         """The variables' cotangents, from those of the outputs."""
         roots = [(y, c) for y, c in zip(self.outputs, cotangents, strict=True) if y.tracked]
-        return _pull(roots, self.variables, create_graph, retain_graph)
+        return pull(roots, self.variables, create_graph, retain_graph)
 
 
 def value_and_grad(
@@ -215,7 +215,7 @@ def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
             u.tracked = True
         uJ = run.pull(us, create_graph=True)
     roots = [(g, v if again else v.array) for g, v in zip(uJ, vs, strict=True) if g.tracked]
-    Jv = _pull(roots, us, again, again)
+    Jv = pull(roots, us, again, again)
     return run.value(again), run.rebuild_out(Jv)
 
 
@@ -233,7 +233,7 @@ def hvp(fun: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     with enable_grad():
         g = run.pull([wrap(np.ones_like(y.array))], create_graph=True)
     roots = [(g, v if again else v.array) for g, v in zip(g, vs, strict=True) if g.tracked]
-    Hv = run.rebuild(_pull(roots, run.variables, again, again))
+    Hv = run.rebuild(pull(roots, run.variables, again, again))
     return Hv if several else Hv[0]
 
 
@@ -257,30 +257,30 @@ def jacobian(
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         run = _Recording("jacobian", fun, args, argnums, kwargs, has_aux)
         again = run.differentiable()
-        J = run.rebuild_out([run.rebuild(_rows(run, i, chunk_size, again)) for i in range(len(run.outputs))])
+        J = run.rebuild_out([run.rebuild(rows(y, run.variables, chunk_size, again)) for y in run.outputs])
         return (J, run.aux) if has_aux else J
 
     return jacobian_of
 
 
-def _rows(run: _Recording, i: int, chunk_size: int | None, again: bool) -> list[Tensor]:
-    """The Jacobian of the i-th output by each variable."""
-    y, blocks = run.outputs[i], []
-    chunk = chunk_size or _chunk_that_fits(run.outputs, y.size)
+def rows(y: Tensor, variables: Sequence[Tensor], chunk_size: int | None = None, again: bool = False) -> list[Tensor]:
+    """The Jacobian of the recorded tensor ``y`` by each variable; ``again`` records the computation."""
+    blocks = []
+    chunk = chunk_size or chunk_that_fits([y], y.size)
     for start in range(0, y.size, chunk):
         n = min(chunk, y.size - start)
         one_hot = np.eye(n, y.size, start, dtype=y.dtype, like=innermost(y)).reshape(n, *y.shape)
         level = next_level()
         seed = batched.enter(one_hot, level)
-        rows = _pull([(y, wrap(seed) if again else seed)] if y.tracked else [], run.variables, again, True)
-        blocks.append([leave(row, level=level, axis=0, size=n) for row in rows])
-    joined: list[Any] = [np.concatenate(rows) if len(rows) > 1 else rows[0] for rows in zip(*blocks, strict=True)]
+        found = pull([(y, wrap(seed) if again else seed)] if y.tracked else [], variables, again, True)
+        blocks.append([leave(row, level=level, axis=0, size=n) for row in found])
+    joined: list[Any] = [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*blocks, strict=True)]
     if not blocks:  # no outputs, no rows
-        joined = [np.zeros_like(x, shape=(0, *x.shape)) for x in run.variables]
-    return [J.reshape((*y.shape, *x.shape)) for J, x in zip(joined, run.variables, strict=True)]
+        joined = [np.zeros_like(x, shape=(0, *x.shape)) for x in variables]
+    return [J.reshape((*y.shape, *x.shape)) for J, x in zip(joined, variables, strict=True)]
 
 
-def _chunk_that_fits(outputs: Sequence[Tensor], rows: int) -> int:
+def chunk_that_fits(outputs: Sequence[Tensor], rows: int) -> int:
     """How many rows to pull back at once: chunks of equal size, whose temporaries about fill the cache."""
     largest = max((node.out.nbytes for node in reachable(outputs)[0] if node.out is not None), default=1)
     return max(1, -(-rows // max(1, round(rows * largest / CACHE_BYTES))))

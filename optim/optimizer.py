@@ -10,6 +10,7 @@ import numpy as np
 from minigrad.backend import Array, home_of, move, to_numpy
 from minigrad.errors import GraphError
 from minigrad.optim.flat import BLOCK, FlatParameters
+from minigrad.optim.variables import check_parameter
 from minigrad.tensor import Tensor
 
 
@@ -43,7 +44,7 @@ class Optimizer:
             start = len(tensors)
             for entry in list(group["params"]):
                 name, x = entry if isinstance(entry, tuple) else (f"parameter {len(tensors)}", entry)
-                self._check_parameter(name, x)
+                check_parameter(name, x)
                 tensors.append(x)
             settings = {**defaults, **{k: v for k, v in group.items() if k != "params"}}
             self.check(settings)
@@ -55,15 +56,6 @@ class Optimizer:
         self.flat = FlatParameters(tensors)
         self.state: dict[str, Array] = {}
         self._scratch: list[Array] = []
-
-    @staticmethod
-    def _check_parameter(name: str, x: Any) -> None:
-        if not isinstance(x, Tensor):
-            raise TypeError(f"{name} is a {type(x).__name__}, not a tensor: pass module.parameters()")
-        if x.node is not None:
-            raise TypeError(f"{name} is computed, not a leaf: optimize the tensors that it is computed from")
-        if x.dtype.kind != "f":
-            raise TypeError(f"{name} has dtype {x.dtype}; only floating-point tensors can be optimized")
 
     # --------------------------------------------------------------------------- what a method has to define
     def check(self, settings: dict[str, Any]) -> None:
@@ -114,8 +106,9 @@ class Optimizer:
             )
         gathered, scratch = self._scratch
         for group in self.groups:
-            group["step"] += 1
-            for block in self.flat.blocks(group["members"]):
+            blocks = self.flat.blocks(group["members"])
+            group["step"] += bool(blocks)
+            for block in blocks:
                 stretch = block.stretch
                 n = stretch.stop - stretch.start
                 theta, g = self.flat.theta[stretch], self.flat.gradient(block, gathered)

@@ -1,14 +1,15 @@
-"""(Stochastic) gradient descent, with momentum."""
+"""(Stochastic) gradient descent, with momentum, and Nesterov's accelerated gradient."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from minigrad.backend import Array
 from minigrad.optim.optimizer import Optimizer
+from minigrad.tensor import Tensor
 
 
 class SGD(Optimizer):
@@ -73,3 +74,57 @@ class SGD(Optimizer):
                 return
             g = b
         theta -= np.multiply(g, group["lr"], out=scratch)
+
+
+class Nesterov(Optimizer):
+    """Nesterov's accelerated gradient: x' = y - lr g(y), y' = x' + beta (x' - x); the parameters are y.
+
+    With lr = 1/L and beta = (sqrt(kappa) - 1) / (sqrt(kappa) + 1) it takes O(sqrt(kappa)) steps on strongly convex
+    functions, where gradient descent takes O(kappa). With ``momentum=None``, beta_k = (k - 1) / (k + 2) in step k: the
+    optimal O(1/k^2) on convex ones (Nesterov 1983).
+
+    Raises:
+        ValueError: a momentum outside [0, 1).
+    """
+
+    def __init__(self, params: Iterable[Any], lr: float = 1e-3, momentum: float | None = 0.9) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    def check(self, settings: dict[str, Any]) -> None:
+        super().check(settings)
+        if settings["momentum"] is not None and not 0 <= settings["momentum"] < 1:
+            raise ValueError(f"momentum must lie in [0, 1), or be None, but is {settings['momentum']}")
+
+    def vectors(self) -> Sequence[str]:
+        return ("velocity",)
+
+    def update(self, theta: Array, g: Array, state: list[Array], group: dict[str, Any], scratch: Array) -> None:
+        (v,) = state  # (y_k - x_k) before, (x_{k+1} - x_k) after the first two lines
+        step = np.multiply(g, group["lr"], out=scratch)
+        theta -= step
+        v -= step
+        # y' = x' + beta v, and theta holds x' where the last block was y = x + beta v
+        k = group["step"]
+        beta = group["momentum"] if group["momentum"] is not None else (k - 1) / (k + 2)
+        v *= beta
+        theta += v
+
+
+class IncrementalGradient(SGD):
+    """SGD through n functions in their own order: theta <- theta - lr grad F_{k mod n} (notes, section 9.2.2).
+
+    Args:
+        components: n; ``step(closure)`` calls closure(j) with j = k mod n.
+    """
+
+    def __init__(self, params: Iterable[Any], components: int, lr: float = 1e-3, **settings: Any) -> None:
+        super().__init__(params, lr, **settings)
+        if components < 1:
+            raise ValueError(f"components must be at least 1, but is {components}")
+        self.components = components
+
+    def step(self, closure: Callable[..., Tensor] | None = None) -> Tensor | None:
+        if closure is None:
+            return super().step()
+        j = self.groups[0]["step"] % self.components
+        return super().step(lambda: closure(j))

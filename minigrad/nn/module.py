@@ -218,7 +218,8 @@ def _once(named: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
 
 
 @contextmanager
-def _swapped(module: Module, values: Mapping[str, Any]) -> Iterator[None]:
+def swapped(module: Module, values: Mapping[str, Any]) -> Iterator[None]:
+    """Inside the block, the module's parameters and buffers named in ``values`` are these."""
     own = dict(module._named((Parameter, Buffer)))
     unknown = [name for name in values if name not in own]
     if unknown:
@@ -252,5 +253,5 @@ def functional_call(module: Module, params: Mapping[str, Any], *inputs: Any, **k
     Raises:
         StateDictError: a name the module does not have.
     """
-    with _swapped(module, params):
+    with swapped(module, params):
         return module(*inputs, **kwargs)

@@ -1,0 +1,77 @@
+"""Sets to stay in: each knows the nearest of its points to any other, its projection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minigrad.backend import Array, home_of, move
+
+
+@dataclass
+class Box:
+    """lower <= theta <= upper, entry by entry; numbers, or arrays of theta's shape; None for no bound.
+
+    Raises:
+        ValueError: the bounds cross.
+    """
+
+    lower: Any = None
+    upper: Any = None
+
+    def __post_init__(self) -> None:
+        if self.lower is not None and self.upper is not None:
+            crossed = np.asarray(self.lower) > np.asarray(self.upper)
+            if np.any(crossed):
+                where = "" if np.ndim(crossed) == 0 else f" at index {tuple(int(i) for i in np.argwhere(crossed)[0])}"
+                raise ValueError(f"Box: the lower bound lies above the upper one{where}: no point is inside")
+
+    def project(self, theta: Array) -> Array:
+        """clip(theta, lower, upper)."""
+        for bound, limit in ((self.lower, np.maximum), (self.upper, np.minimum)):
+            if bound is not None:
+                array = np.asarray(bound, dtype=theta.dtype).reshape(-1)
+                if array.size not in (1, theta.size):
+                    raise ValueError(f"Box: a bound of {array.size} entries does not fit {theta.size} variables")
+                theta = limit(theta, move(array, home_of(theta).name))
+        return theta
+
+
+@dataclass
+class Ball:
+    """abs(theta - center) <= radius."""
+
+    radius: float = 1.0
+    center: Any = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.radius > 0:
+            raise ValueError(f"Ball: the radius must be positive, but is {self.radius}")
+
+    def project(self, theta: Array) -> Array:
+        """Along the radius, onto the sphere, if outside."""
+        center = move(np.asarray(self.center, dtype=theta.dtype).reshape(-1), home_of(theta).name)
+        offset = theta - center
+        return center + offset * min(1.0, self.radius / max(float(np.linalg.norm(offset)), np.finfo(theta.dtype).tiny))
+
+
+@dataclass
+class Simplex:
+    """theta >= 0 with sum(theta) = total: mixed strategies, probabilities."""
+
+    total: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.total > 0:
+            raise ValueError(f"Simplex: the total must be positive, but is {self.total}")
+
+    def project(self, theta: Array) -> Array:
+        """max(theta - t, 0), with the t that makes the sum right (Held et al. 1974)."""
+        falling = -np.sort(-theta)
+        shifts = (np.cumsum(falling) - self.total) / move(
+            np.arange(1, theta.size + 1, dtype=theta.dtype), home_of(theta).name
+        )
+        t = shifts[int(np.sum(falling > shifts)) - 1]
+        return np.maximum(theta - t, 0)

@@ -1,0 +1,106 @@
+"""What an optimization returns: where it ended, why it stopped, and what happened on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+
+class Status(Enum):
+    """Why an optimization stopped; the value is the sentence that is shown."""
+
+    GRADIENT = "converged: the gradient vanishes within the tolerance"
+    STEP = "converged: the last step was within the tolerance of no step at all"
+    VALUE = "converged: the value stopped changing within the tolerance"
+    TARGET = "converged: the value reached the target"
+    SECOND_ORDER = "converged: noise found no way down from this stationary point, so it is no strict saddle"
+    ROUNDING = "converged as far as rounding allows: the method predicts no decrease that the numbers could show"
+    CALLBACK = "stopped: the callback asked for it"
+    MAX_ITERATIONS = "stopped: the iterations ran out (maxiter)"
+    MAX_EVALUATIONS = "stopped: the evaluations ran out (maxfev)"
+    MAX_TIME = "stopped: the time ran out (maxtime)"
+    NON_FINITE = "failed: a NaN or an infinity was met; the last good point was kept"
+    NOT_DESCENT = "failed: the search direction ascends, so no step along it can be accepted"
+    NO_PROGRESS = "failed: no acceptable step was found along the search direction"
+    INDEFINITE = (
+        "failed: the Hessian is not positive definite here, so Newton's step may climb; use indefinite='modify', "
+        "method='trust-region' or 'newton-cg', or indefinite='accept' to look for any stationary point"
+    )
+    SINGULAR = "failed: the linear system for the step is singular; use damping (method='lm'), or method='trust-region'"
+
+    @property
+    def success(self) -> bool:
+        return self.value.startswith("converged")
+
+    @property
+    def failed(self) -> bool:
+        return self.value.startswith("failed")
+
+
+class OptimizationError(RuntimeError):
+    """A step could not be taken; the message is that of ``status``."""
+
+    def __init__(self, status: Status, where: str) -> None:
+        super().__init__(f"{where} {status.value}")
+        self.status = status
+
+
+@dataclass
+class Result:
+    """The end of an optimization, with SciPy's names.
+
+    Attributes:
+        x: the best parameters, in the structure of ``x0``: arrays for arrays, tensors for tensors, the module for a
+            module (whose parameters they now are).
+        y: of a game, the second player's.
+        fun: the value there; of least squares, the residual vector.
+        cost: of least squares, half the sum of squares.
+        optimality: what the tolerance ``tol`` is about: the norm of the gradient (of a game: of both players'
+            gradients); of least squares, the largest cosine between the residual and a column of the Jacobian.
+        nit: accepted steps.
+        nfev, njev, nhev: evaluations of the function, of its gradient or Jacobian, and of products with its Hessian
+            (a whole Hessian is one).
+        status, message, success: why it stopped.
+        history: per iterate, from the start to the end: "fun" (cost or value), "optimality", "step" (the norm of the
+            last step), "size" (its learning rate, step length or trust radius), "nfev", "time" (seconds), and "x" (the
+            flat vector) where ``keep_x=True`` asked for it.
+        average: of the iterates, where the method keeps it.
+    """
+
+    x: Any
+    fun: Any
+    nit: int
+    nfev: int
+    njev: int
+    nhev: int
+    status: Status
+    optimality: float
+    history: dict[str, np.ndarray] = field(repr=False)
+    y: Any = None
+    cost: float | None = None
+    average: Any = None
+
+    @property
+    def message(self) -> str:
+        return self.status.value
+
+    @property
+    def success(self) -> bool:
+        return self.status.success
+
+    def __repr__(self) -> str:
+        rows = [("message", self.message), ("success", self.success)]
+        rows += [("cost", f"{self.cost:.6g}")] if self.cost is not None else [("fun", f"{self.fun:.6g}")]
+        rows += [("optimality", f"{self.optimality:.3g}"), ("x", _short(self.x))]
+        rows += [("y", _short(self.y))] if self.y is not None else []
+        rows += [(name, getattr(self, name)) for name in ("nit", "nfev", "njev", "nhev")]
+        return "\n".join(f"{name:>10}: {value}" for name, value in rows)
+
+
+def _short(x: Any) -> str:
+    text = np.array2string(x, threshold=10, precision=6) if isinstance(x, np.ndarray) else repr(x)
+    lines = text.splitlines()
+    return lines[0] + (" ..." if len(lines) > 1 else "")
