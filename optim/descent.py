@@ -219,7 +219,8 @@ class _FullMatrixDirection(Direction):
         G = 0.0 if self.state["G"] is None else to_numpy(self.state["G"])
         self.state["G"] = G = G + np.outer(g, g)
         s, Q = np.linalg.eigh(G)
-        d = -Q @ ((Q.T @ g) / (np.sqrt(np.maximum(s, 0)) + self.eps))
+        s = np.maximum(s, len(s) * np.finfo(s.dtype).eps * s[-1])  # what is smaller is rounding
+        d = -Q @ ((Q.T @ g) / (np.sqrt(s) + self.eps))
         return move(d.astype(g.dtype), home_of(point.theta).name)
 
 

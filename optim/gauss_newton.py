@@ -31,7 +31,7 @@ def damped_solution(
     if damping > 0:
         stacked = np.concatenate([R, np.diag(np.sqrt(damping) * D).astype(R.dtype)])
         right = np.concatenate([z, np.zeros(p, R.dtype)])
-        factor: np.ndarray = np.linalg.qr(np.concatenate([stacked, right[:, None]], axis=1), mode="r")
+        factor: Any = np.linalg.qr(np.concatenate([stacked, right[:, None]], axis=1), mode="r")
         R, z = factor[:p, :p], factor[:p, p]
     diagonal = np.abs(np.diag(R))
     if len(R) < p or not diagonal.min() > 16 * np.finfo(R.dtype).eps * diagonal.max():
@@ -69,6 +69,9 @@ class GaussNewtonDirection(Direction):
                 "damping > 0, or method='lm'"
             )
         d = self._iterative(point, solver) if solver in ("cg", "lsmr") else self._direct(point, solver)
+        eps = float(np.finfo(point.theta.dtype).eps)
+        if float(np.linalg.norm(d)) <= 4 * eps * float(np.linalg.norm(point.theta)):
+            raise Stuck(Status.ROUNDING)
         return move(d.astype(point.theta.dtype), home_of(point.theta).name)
 
     def _direct(self, point: Any, solver: str) -> np.ndarray:
@@ -246,10 +249,10 @@ class LevenbergMarquardt(Method):
         mu = self.state["damping"] or 0.0
         if not low < mu < high:
             mu = max(1e-3 * high, float(np.sqrt(low * high)))
-        for _ in range(12):
+        for _ in range(40):  # two or three, but for singular systems
             d, factor = damped_solution(R, z, D, mu)
             if d is None:  # so little damping that it is lost in rounding
-                low, mu = mu, max(10 * mu, 1e-14 * high)
+                low, mu = mu, max(10 * mu, 1e-12 * high)
                 continue
             length = float(np.linalg.norm(D * d))
             if abs(length - radius) <= 0.1 * radius:

@@ -32,6 +32,8 @@ class Search:
                     "one player gains, the other loses. Use a constant step or a schedule"
                 )
             slope = float(point.field @ d)
+            if slope == 0 and point.optimality == 0:
+                return Step(point, 0.0, Status.GRADIENT)
             if not slope < 0:
                 return Step(point, 0.0, Status.NOT_DESCENT)
         else:

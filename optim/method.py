@@ -239,7 +239,7 @@ def run(
 def _test(problem: Problem, method: Method, s: Stopping, point: Any, nit: int, start: float) -> Status | None:
     if s.target is not None and point.value <= s.target:
         return Status.TARGET
-    if s.tol > 0 or point.optimality == 0:
+    if not problem.stochastic and (s.tol > 0 or point.optimality == 0):
         status = method.converged(point, s.tol)
         if status is not None:
             return status

@@ -15,7 +15,7 @@ import numpy as np
 
 from minigrad import batched
 from minigrad.arrays import as_array
-from minigrad.backend import Array, innermost, to_numpy
+from minigrad.backend import Array, innermost, move, to_numpy
 from minigrad.creation import zeros_like
 from minigrad.engine import apply, enable_grad, is_grad_enabled, no_grad, walk, wrap
 from minigrad.errors import GraphError
@@ -41,6 +41,7 @@ class Problem:
         self.examples = tuple(adopt(Tensor, list(examples)))
         self.nfev = self.njev = self.nhev = 0
         self.keep_graph = True  # a method that asks for the gradient alone can do without it
+        self.stochastic = False  # then a field that happens to vanish proves nothing
 
     def at(self, theta: Array) -> Any:
         """The point ``theta``, not evaluated yet."""
@@ -166,7 +167,7 @@ class Minimization(Problem):
     def values(self, thetas: Array) -> Array:
         """The values at many points, (q, p) -> (q,), in one sweep where the function can be batched."""
         self.nfev += len(thetas)
-        if any(argument.stamp for argument in self.variables.arguments):  # a closure reads its parameters in place
+        if any(argument.in_place for argument in self.variables.arguments):  # a closure reads its parameters itself
             with no_grad():
                 return np.stack([self.evaluate(self.variables.leaves(theta), self.examples).array for theta in thetas])
         with no_grad():
@@ -201,7 +202,7 @@ class FiniteSum(Minimization):
             raise ValueError(f"order must be 'random', 'shuffled' or 'cyclic', not {order!r}")
         if not 1 <= batch_size <= self.n:
             raise ValueError(f"batch_size must lie between 1 and {self.n}, the number of examples, not be {batch_size}")
-        self.batch_size, self.order, self.drawn = batch_size, order, 0
+        self.batch_size, self.order, self.drawn, self.stochastic = batch_size, order, 0, True
         self.rng = np.random.default_rng(seed)
         self.permutation = np.arange(self.n)
 
@@ -215,7 +216,7 @@ class FiniteSum(Minimization):
                 self.permutation = self.rng.permutation(self.n)
             chosen = self.permutation[start : start + self.batch_size]
             self.drawn += len(chosen)
-        point.examples = tuple(Tensor(x.array[chosen]) for x in self.examples)
+        point.examples = tuple(Tensor(x.array[move(chosen, x.backend)]) for x in self.examples)
         return point
 
 
@@ -242,6 +243,8 @@ class LeastSquaresPoint(Point):
     @cached_property
     def field(self) -> Array:
         """J^T r, the gradient."""
+        if not self.problem.matrix_free:
+            self.jacobian  # noqa: B018 - it is needed anyway, and makes the product cheap
         return self.vjp(self.residual)
 
     @property
@@ -342,7 +345,7 @@ class LeastSquaresPoint(Point):
         p = J.shape[1]
         if not (np.isfinite(J).all() and np.isfinite(r).all()):
             return np.full((p, p), np.nan), np.full(p, np.nan)
-        R: np.ndarray = np.linalg.qr(np.concatenate([J, r[:, None]], axis=1), mode="r")
+        R: Any = np.linalg.qr(np.concatenate([J, r[:, None]], axis=1), mode="r")
         return R[:p, :p], R[:p, p]
 
 

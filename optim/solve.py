@@ -11,7 +11,7 @@ import numpy as np
 
 from minigrad.optim.adam import AdaFom, AdaGrad, Adam, AdamW, AMSGrad, HeavyBall, RMSProp, SignSGD
 from minigrad.optim.descent import GD, FullMatrixAdaGrad, NoisyGD, PerturbedGD, ProjectedGD, Subgradient
-from minigrad.optim.games import GDA, BestResponse, ConsensusGD, ExtraGradient, OptimisticAdam, OptimisticGDA
+from minigrad.optim.games import GDA, BestResponse, ConsensusGD, ExtraGradient, Game, OptimisticAdam, OptimisticGDA
 from minigrad.optim.gauss_newton import GaussNewton, LevenbergMarquardt
 from minigrad.optim.lbfgs import LBFGS
 from minigrad.optim.method import Method, Stopping, run
@@ -84,9 +84,13 @@ def _make(cls: type, name: str, variables: Variables, options: dict[str, Any]) -
             accepted = _parameters(SGD)
         make = partial(FirstOrder, make=cls)
         accepted = [*accepted, *(p for p in _parameters(FirstOrder) if p != "make")]
+    if issubclass(cls, Game):
+        accepted += _parameters(options.get("rule", Adam if cls is OptimisticAdam else SGD))
     unknown = [option for option in options if option not in accepted]
-    if unknown and not any(p == "**" for p in accepted):
-        raise TypeError(f"method {name!r} has no option {', '.join(unknown)}; it has {', '.join(accepted)}")
+    if unknown:
+        raise TypeError(
+            f"method {name!r} has no option {', '.join(unknown)}; it has {', '.join(dict.fromkeys(accepted))}"
+        )
     return make(variables, **options)
 
 

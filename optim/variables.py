@@ -106,7 +106,7 @@ def _argument(x: Any) -> Any:
 class _Tree:
     """Arrays and tensors in lists, tuples and dicts; a list of plain numbers is an array, as in SciPy."""
 
-    stamp = 0
+    in_place, stamp = False, 0
 
     def __init__(self, tree: Any) -> None:
         items, rebuild = flatten(tree)
@@ -134,7 +134,7 @@ class _Tree:
 class _ModuleArgument:
     """A module's parameters that require gradients; the function is given the module, holding the tensors."""
 
-    stamp = 0
+    in_place, stamp = False, 0
 
     def __init__(self, module: Module) -> None:
         self.module = module
@@ -163,6 +163,8 @@ class Owned:
     Args:
         params: tensors, or (name, tensor) pairs, as for :class:`~minigrad.optim.Optimizer`.
     """
+
+    in_place = True
 
     def __init__(self, params: Any) -> None:
         if isinstance(params, Tensor):

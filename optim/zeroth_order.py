@@ -97,7 +97,7 @@ class Estimated(Minimization):
         self, fun: Callable[..., Any], variables: Any, estimate: Any, seed: int = 0, drawn: int = 0, examples: Any = ()
     ) -> None:
         super().__init__(fun, variables, examples)
-        self.estimate, self.seed, self.drawn = estimate, seed, drawn
+        self.estimate, self.seed, self.drawn, self.stochastic = estimate, seed, drawn, True
 
 
 class ZerothOrder(FirstOrder):
@@ -115,9 +115,6 @@ class ZerothOrder(FirstOrder):
         step = super().advance(point)
         self.state["drawn"] = point.problem.drawn
         return step
-
-    def converged(self, point: Any, tol: float) -> None:
-        return None  # an estimate that happens to be small proves nothing
 
 
 class RandomGradientFree(ZerothOrder):

@@ -64,6 +64,14 @@ def sign(theta, gradients, lr):
     return theta
 
 
+def nesterov(y, gradients, lr):
+    x = y
+    for k, g in enumerate(gradients, 1):
+        x_new = y - lr * g
+        y, x = x_new + (k - 1) / (k + 2) * (x_new - x), x_new
+    return y
+
+
 METHODS = {
     "SGD": (lambda p: optim.SGD(p, 0.1), lambda x, g: sgd(x, g, 0.1)),
     "momentum": (lambda p: optim.SGD(p, 0.1, momentum=0.9), lambda x, g: sgd(x, g, 0.1, 0.9)),
@@ -90,13 +98,14 @@ METHODS = {
     ),
     "AdaFom": (lambda p: optim.AdaFom(p, 0.1), lambda x, g: adafom(x, g, 0.1)),
     "SignSGD": (lambda p: optim.SignSGD(p, 0.1), lambda x, g: sign(x, g, 0.1)),
+    "Nesterov's sequence": (lambda p: optim.Nesterov(p, 0.1, momentum=None), lambda x, g: nesterov(x, g, 0.1)),
 }
 
 
 def test_every_method_is_here():
     classes = {type(make([mg.ones(1, requires_grad=True)])) for make, _ in METHODS.values()} | {optim.AdamW}
     public = [c for c in vars(optim).values() if isinstance(c, type) and issubclass(c, optim.Optimizer)]
-    assert set(public) - {optim.Optimizer} == classes
+    assert set(public) - {optim.Optimizer, optim.IncrementalGradient} == classes
 
 
 @pytest.mark.parametrize("name", METHODS)
