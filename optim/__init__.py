@@ -21,8 +21,9 @@ from minigrad.optim.clip import clip_grad_norm_, clip_grad_value_
 from minigrad.optim.constraints import Ball, Box, Simplex
 from minigrad.optim.descent import GD, FullMatrixAdaGrad, NoisyGD, PerturbedGD, ProjectedGD, Subgradient
 from minigrad.optim.games import GDA, BestResponse, ConsensusGD, ExtraGradient, OptimisticAdam, OptimisticGDA
-from minigrad.optim.gauss_newton import GaussNewton, LevenbergMarquardt
+from minigrad.optim.gauss_newton import GaussNewton
 from minigrad.optim.lbfgs import LBFGS
+from minigrad.optim.levenberg_marquardt import LevenbergMarquardt
 from minigrad.optim.line_search import Armijo, Constant, Exact, Wolfe
 from minigrad.optim.method import Method
 from minigrad.optim.newton import Newton, NewtonCG, modified_cholesky

@@ -229,7 +229,7 @@ def run(
                 if bar is not None:
                     bar.update()
                     bar.set_postfix_str(f"value {point.value:.4g}, optimality {point.optimality:.2g}")
-                if callback is not None and callback(_current(problem, point, nit, history)) is True:
+                if callback is not None and bool(callback(_current(problem, point, nit, history))):
                     status = status or Status.CALLBACK
         point = method.answer(point)
         assert status is not None

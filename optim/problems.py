@@ -336,13 +336,15 @@ class LeastSquaresPoint(Point):
 
     @cached_property
     def triangle(self) -> tuple[np.ndarray, np.ndarray]:
-        """(R, z) on the host with |J d + r|^2 = |R d + z|^2 + const for every d; R upper triangular, min(n, p) rows.
+        """(R, z) on the host with |J d + r|^2 = |R d + z|^2 + const for every d: all a Gauss-Newton method needs.
 
-        All a Gauss-Newton method needs of J and r. From the QR factorization of [J r], so that J's condition number is
-        not squared, as it is in the normal equations.
+        R is upper triangular with min(n, p) rows, from the QR factorization of [J r], which does not square J's
+        condition number; (J, r) themselves where the method will not factorize.
         """
         J, r = to_numpy(self.jacobian), to_numpy(self.residual)
         p = J.shape[1]
+        if not self.problem.factorized:
+            return J, r
         if not (np.isfinite(J).all() and np.isfinite(r).all()):
             return np.full((p, p), np.nan), np.full(p, np.nan)
         R: Any = np.linalg.qr(np.concatenate([J, r[:, None]], axis=1), mode="r")
@@ -376,7 +378,8 @@ class LeastSquares(Problem):
         if chunk is not None and chunk < 1:
             raise ValueError(f"jacobian_chunk must be a positive number of rows, not {chunk}")
         self.jac, self.chunk = jac, chunk
-        self.matrix_free = False  # a method that never forms the Jacobian says so
+        self.matrix_free = False  # a method that never forms the Jacobian says so,
+        self.factorized = True  # and one that forms it but does without its QR factorization
 
     def evaluate(self, leaves: list[Tensor], examples: Sequence[Any]) -> tuple[Any, Any]:
         if not examples:

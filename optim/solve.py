@@ -12,8 +12,9 @@ import numpy as np
 from minigrad.optim.adam import AdaFom, AdaGrad, Adam, AdamW, AMSGrad, HeavyBall, RMSProp, SignSGD
 from minigrad.optim.descent import GD, FullMatrixAdaGrad, NoisyGD, PerturbedGD, ProjectedGD, Subgradient
 from minigrad.optim.games import GDA, BestResponse, ConsensusGD, ExtraGradient, Game, OptimisticAdam, OptimisticGDA
-from minigrad.optim.gauss_newton import GaussNewton, LevenbergMarquardt
+from minigrad.optim.gauss_newton import GaussNewton
 from minigrad.optim.lbfgs import LBFGS
+from minigrad.optim.levenberg_marquardt import LevenbergMarquardt
 from minigrad.optim.method import Method, Stopping, run
 from minigrad.optim.newton import Newton, NewtonCG
 from minigrad.optim.optimizer import Optimizer

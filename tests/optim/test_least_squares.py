@@ -14,7 +14,8 @@ from minigrad import nn, optim
 from minigrad.models import MLP
 from minigrad.nn import functional_call
 from minigrad.optim import Status
-from minigrad.optim.gauss_newton import GaussNewtonDirection, damped_solution
+from minigrad.optim.damped import Damped, inverse_slope
+from minigrad.optim.gauss_newton import GaussNewtonDirection
 from minigrad.optim.problems import LeastSquares
 from minigrad.optim.variables import Variables
 from tests import host_only
@@ -118,16 +119,17 @@ def test_every_solver_solves_the_damped_system(seed, damping, solver, scaling):
     np.testing.assert_allclose(d, expected, rtol=1e-5, atol=1e-7)
 
 
-def test_qr_keeps_the_digits_that_the_normal_equations_lose(rng):
-    """cond(J) = 1e9: J^T J is singular to double precision, [J] is not."""
+@pytest.mark.parametrize("solver", ["qr", "cholesky"])
+def test_digits_that_the_normal_equations_lose_are_kept(solver, rng):
+    """cond(J) = 1e9: J^T J is singular to double precision, J is not. The corrections notice, and QR takes over."""
     U, V = np.linalg.qr(rng.standard_normal((20, 3)))[0], np.linalg.qr(rng.standard_normal((3, 3)))[0]
     J = U @ np.diag([1, 1e-4, 1e-9]) @ V.T
     truth = rng.standard_normal(3)
     fun = lambda x: J @ x - J @ truth
-    by_qr = optim.least_squares(fun, np.zeros(3), "gauss-newton", solver="qr", maxiter=1).x
-    assert np.linalg.norm(by_qr - truth) < 1e-5
-    by_cholesky = optim.least_squares(fun, np.zeros(3), "gauss-newton", solver="cholesky", maxiter=1)
-    assert by_cholesky.status is Status.SINGULAR or np.linalg.norm(by_cholesky.x - truth) > 1e-3
+    found = optim.least_squares(fun, np.zeros(3), "gauss-newton", solver=solver, maxiter=1).x
+    assert np.linalg.norm(found - truth) < 1e-5
+    by_normal_equations = np.linalg.lstsq(J.T @ J, J.T @ (J @ truth), rcond=1e-16)[0]
+    assert np.linalg.norm(by_normal_equations - truth) > 1e-3
 
 
 def test_singular_and_underdetermined():
@@ -151,13 +153,28 @@ def test_nothing_depends_on_a_parameter():
     np.testing.assert_allclose(result.x, [1, 1, 0])
 
 
-@given(seeds, st.floats(1e-4, 1e4))
-def test_damped_solution_is_the_minimizer(seed, damping):
+@pytest.mark.parametrize("gram", [False, True])
+@given(seed=seeds, mu=st.floats(0.1, 1e4), rows=st.integers(3, 9))
+def test_damped_is_the_minimizer(gram, seed, mu, rows):
     rng = np.random.default_rng(seed)
-    R, z, D = np.triu(rng.standard_normal((3, 3))) + 3 * np.eye(3), rng.standard_normal(3), rng.random(3) + 0.1
-    d, factor = damped_solution(R, z, D, damping)
-    np.testing.assert_allclose(R.T @ (R @ d + z) + damping * D**2 * d, 0, atol=1e-9 * (1 + damping))
-    np.testing.assert_allclose(factor.T @ factor, R.T @ R + damping * np.diag(D**2), rtol=1e-8, atol=1e-10)
+    A, z = rng.standard_normal((rows, 3)), rng.standard_normal(rows)
+    q, F = Damped(A, z, gram=gram)(mu)
+    np.testing.assert_allclose(A.T @ (A @ q + z) + mu * q, 0, atol=1e-8 * (1 + mu))
+    np.testing.assert_allclose(F.T @ F, A.T @ A + mu * np.eye(3), rtol=1e-8, atol=1e-10)
+    length = lambda mu: np.linalg.norm(Damped(A, z)(mu)[0])
+    step = 1e-5 * mu
+    slope = (length(mu + step) - length(mu - step)) / (2 * step)
+    assert inverse_slope(F, q) == pytest.approx(-length(mu) / slope, rel=1e-3)
+
+
+@given(seeds, st.floats(-14, 0))
+def test_corrected_cholesky_has_the_digits_of_qr(seed, exponent):
+    """For any conditioning, 100 parameters: where the corrections do not converge, it is QR."""
+    rng = np.random.default_rng(seed)
+    U, V = np.linalg.qr(rng.standard_normal((120, 100)))[0], np.linalg.qr(rng.standard_normal((100, 100)))[0]
+    A, z = U @ np.diag(np.logspace(0, exponent, 100)) @ V.T, rng.standard_normal(120)
+    by_cholesky, by_qr = Damped(A, z)(1e-12)[0], Damped(A, z)._by_qr(1e-12)[0]
+    np.testing.assert_allclose(by_cholesky, by_qr, atol=1e-6 * np.linalg.norm(by_qr))
 
 
 # ------------------------------------------------------------------------------------------ Levenberg-Marquardt
