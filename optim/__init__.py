@@ -20,6 +20,7 @@ from minigrad.optim.adam import (
 from minigrad.optim.clip import clip_grad_norm_, clip_grad_value_
 from minigrad.optim.constraints import Ball, Box, Simplex
 from minigrad.optim.descent import GD, FullMatrixAdaGrad, NoisyGD, PerturbedGD, ProjectedGD, Subgradient
+from minigrad.optim.estimates import CoordinateEstimate, GaussianEstimate
 from minigrad.optim.games import GDA, BestResponse, ConsensusGD, ExtraGradient, OptimisticAdam, OptimisticGDA
 from minigrad.optim.gauss_newton import GaussNewton
 from minigrad.optim.lbfgs import LBFGS
@@ -28,13 +29,15 @@ from minigrad.optim.line_search import Armijo, Constant, Exact, Wolfe
 from minigrad.optim.method import Method
 from minigrad.optim.newton import Newton, NewtonCG, modified_cholesky
 from minigrad.optim.optimizer import Optimizer
-from minigrad.optim.problems import LeastSquares, Minimax, Minimization
+from minigrad.optim.payoffs import Minimax
+from minigrad.optim.problems import Minimization
 from minigrad.optim.result import OptimizationError, Result, Status
 from minigrad.optim.schedules import Scheduler
 from minigrad.optim.sgd import SGD, IncrementalGradient, Nesterov
 from minigrad.optim.solve import LEAST_SQUARES, MINIMAX, MINIMIZE, least_squares, minimax, minimize
+from minigrad.optim.squares import LeastSquares
 from minigrad.optim.trust_region import TrustRegion, trust_region_step
-from minigrad.optim.zeroth_order import ZOO, CoordinateEstimate, GaussianEstimate, RandomGradientFree
+from minigrad.optim.zeroth_order import ZOO, RandomGradientFree
 
 __all__ = [
     "FAMILY",

@@ -14,7 +14,7 @@ from minigrad.backend import Array
 from minigrad.optim.adam import Adam
 from minigrad.optim.method import Method, Step
 from minigrad.optim.optimizer import Optimizer
-from minigrad.optim.problems import Minimax
+from minigrad.optim.payoffs import Minimax
 from minigrad.optim.rules import Rule
 from minigrad.optim.sgd import SGD
 

@@ -11,8 +11,9 @@ from minigrad.backend import Array, home_of, move, to_numpy
 from minigrad.optim.damped import Damped, column_lengths
 from minigrad.optim.line_search import search_of
 from minigrad.optim.method import Direction, DirectionSearch, Stuck
-from minigrad.optim.problems import LeastSquares, Problem
+from minigrad.optim.problems import Problem
 from minigrad.optim.result import Status
+from minigrad.optim.squares import LeastSquares
 
 DENSE = 3000  # from so many parameters on, the solver is matrix-free
 

@@ -11,8 +11,9 @@ from minigrad.backend import home_of, move, to_numpy
 from minigrad.optim.damped import Damped, inverse_slope
 from minigrad.optim.gauss_newton import GaussNewtonDirection, with_solver
 from minigrad.optim.method import Method, Step
-from minigrad.optim.problems import LeastSquares, Problem
+from minigrad.optim.problems import Problem
 from minigrad.optim.result import Status
+from minigrad.optim.squares import LeastSquares
 
 
 class LevenbergMarquardt(Method):

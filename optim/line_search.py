@@ -12,7 +12,7 @@ import numpy as np
 
 from minigrad.backend import Array
 from minigrad.optim.method import Step
-from minigrad.optim.problems import Minimax
+from minigrad.optim.payoffs import Minimax
 from minigrad.optim.result import Status
 
 

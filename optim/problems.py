@@ -1,4 +1,4 @@
-"""What is optimized: a value to minimize, a residual to make small, or a game between two players.
+"""What is optimized: here a value to minimize; in squares.py a residual, in payoffs.py a game between two players.
 
 ``problem.at(theta)`` is a point. A point knows its value, its field (what a first-order method follows downhill: the
 gradient, or for a game each player's own), its curvature, its residual: each computed when first asked for, once, and
@@ -13,15 +13,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minigrad import batched
-from minigrad.arrays import as_array
-from minigrad.backend import Array, innermost, move, to_numpy
-from minigrad.creation import zeros_like
+from minigrad.backend import Array, move
 from minigrad.engine import apply, enable_grad, is_grad_enabled, no_grad, walk, wrap
 from minigrad.errors import GraphError
 from minigrad.optim.variables import Variables
 from minigrad.tensor import Tensor
-from minigrad.transforms import chunk_that_fits, pull, rows
+from minigrad.transforms import pull, rows
 from minigrad.tree import adopt
 from minigrad.vmap import enter, leave, next_level
 
@@ -147,7 +144,7 @@ class MinimizationPoint(Point):
         self.problem.nhev += 1
         with enable_grad():
             g: Any = np.concatenate([g.reshape(-1) for g in self.field_graph])
-        H = _matrix(rows(g, leaves), self.problem.variables.p)
+        H = side_by_side(rows(g, leaves), self.problem.variables.p)
         return (H + H.T) / 2  # the two triangles differ by rounding
 
 
@@ -220,248 +217,6 @@ class FiniteSum(Minimization):
         return point
 
 
-# ---------------------------------------------------------------------------------------------- least squares
-class LeastSquaresPoint(Point):
-    """A point of 1/2 |r(theta)|^2: the residual r, its Jacobian J, and products with it."""
-
-    problem: LeastSquares
-
-    @cached_property
-    def residual(self) -> Array:
-        """r, as one vector of length n."""
-        return self.graph()[1].array.reshape(-1)
-
-    def graph(self) -> Any:
-        leaves, (r, batch) = super().graph()
-        return leaves, r, batch
-
-    @cached_property
-    def value(self) -> float:
-        r = self.residual
-        return 0.5 * float(r @ r)
-
-    @cached_property
-    def field(self) -> Array:
-        """J^T r, the gradient."""
-        if not self.problem.matrix_free:
-            self.jacobian  # noqa: B018 - it is needed anyway, and makes the product cheap
-        return self.vjp(self.residual)
-
-    @property
-    def optimality(self) -> float:
-        """The largest cosine between r and a column of J (MINPACK's gtol), free of everybody's units; where J is never
-        formed, the norm of the gradient.
-        """
-        if self.problem.matrix_free:
-            return super().optimality
-        R, z = self.triangle
-        norm = float(np.sqrt(2 * self.value))
-        lengths = np.linalg.norm(R, axis=0)
-        return float(np.max(np.abs(z @ R) / np.where(lengths > 0, lengths, 1))) / norm if norm else 0.0
-
-    def vjp(self, u: Array) -> Array:
-        """J^T u."""
-        if "jacobian" in self.__dict__:
-            return u @ self.jacobian
-        leaves, r, _ = self.graph()
-        self.problem.njev += 1
-        return self.flat(pull([(r, u.reshape(r.shape))] if r.tracked else [], leaves, False, True))
-
-    def jvp(self, v: Array) -> Array:
-        """J v."""
-        if "jacobian" in self.__dict__:
-            return self.jacobian @ v
-        self.problem.njev += 1
-        u, uJ = self._transposed()
-        roots = [(g, t) for g, t in zip(uJ, self.tangents(v), strict=True) if g.tracked]
-        return pull(roots, [u], False, True)[0].array.reshape(-1)
-
-    def _transposed(self) -> tuple[Tensor, list[Tensor]]:
-        """u, and the recorded u^T J: linear in u, so pulling back through it multiplies by J (see transforms.jvp)."""
-        leaves, r, _ = self.graph()
-        with enable_grad():
-            u = zeros_like(r)
-            u.tracked = True
-            return u, pull([(r, u)] if r.tracked else [], leaves, True, True)
-
-    @cached_property
-    def jacobian(self) -> Array:
-        """J, (n, p)."""
-        problem, variables = self.problem, self.problem.variables
-        self.residual  # noqa: B018 - checks the function first
-        problem.njev += 1
-        if problem.jac is not None:
-            J = as_array(variables.call(problem.jac, variables.leaves(self.theta), *self.examples))
-            if J.size != self.residual.size * variables.p:
-                raise ValueError(
-                    f"jac returned shape {tuple(J.shape)} for {self.residual.size} residuals of {variables.p} variables"
-                )
-            return J.reshape(self.residual.size, variables.p)
-        leaves, r, batch = self.graph()
-        if batch is not None:
-            return self._per_example(leaves, batch)
-        if 2 * variables.p < r.size:
-            return self._by_columns(r.size)
-        return _matrix(rows(r.reshape(-1), leaves, problem.chunk), r.size)
-
-    def _per_example(self, leaves: list[Tensor], batch: Any) -> Array:
-        """One sweep gives a row for every example: each residual depends on its own example alone."""
-        blocks = []
-        for y, level, n in batch:
-            k = y.size  # residuals per example
-            by_residual = []
-            for j in range(k):
-                one_hot = np.zeros_like(innermost(y), shape=(n, k))
-                one_hot[:, j] = 1
-                seed = batched.enter(one_hot.reshape((n, *y.shape)), level)
-                found = pull([(y, seed)] if y.tracked else [], leaves, False, True)
-                by_residual.append(_matrix([leave(g, level=level, axis=0, size=n) for g in found], n))
-            blocks.append(by_residual[0] if k == 1 else np.stack(by_residual, axis=1).reshape(n * k, -1))
-        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
-
-    def _by_columns(self, n: int) -> Array:
-        """J v for all unit vectors v together: fewer sweeps than rows where there are more residuals than variables."""
-        variables = self.problem.variables
-        u, uJ = self._transposed()
-        p, blocks = variables.p, []
-        chunk = self.problem.chunk or chunk_that_fits([g for g in uJ if g.tracked] or [u], p)
-        for start in range(0, p, chunk):
-            m, level = min(chunk, p - start), next_level()
-            basis = np.eye(m, p, start, dtype=self.theta.dtype, like=self.theta)
-            seeds = [batched.enter(piece, level) for piece in variables.pieces(basis)]
-            roots = [(g, seed) for g, seed in zip(uJ, seeds, strict=True) if g.tracked]
-            columns = leave(pull(roots, [u], False, True)[0], level=level, axis=0, size=m)
-            blocks.append(columns.array.reshape(m, n))
-        return np.concatenate(blocks).T
-
-    @cached_property
-    def triangle(self) -> tuple[np.ndarray, np.ndarray]:
-        """(R, z) on the host with |J d + r|^2 = |R d + z|^2 + const for every d: all a Gauss-Newton method needs.
-
-        R is upper triangular with min(n, p) rows, from the QR factorization of [J r], which does not square J's
-        condition number; (J, r) themselves where the method will not factorize.
-        """
-        J, r = to_numpy(self.jacobian), to_numpy(self.residual)
-        p = J.shape[1]
-        if not self.problem.factorized:
-            return J, r
-        if not (np.isfinite(J).all() and np.isfinite(r).all()):
-            return np.full((p, p), np.nan), np.full(p, np.nan)
-        R: Any = np.linalg.qr(np.concatenate([J, r[:, None]], axis=1), mode="r")
-        return R[:p, :p], R[:p, p]
-
-
-class LeastSquares(Problem):
-    """Minimize 1/2 |r|^2 for a residual r(variables), a tensor of any shape but a scalar's.
-
-    Args:
-        jac: returns the Jacobian, (n, p), where it is known; by default it is computed.
-        examples: arrays whose first axes count examples. Then ``fun(variables, *example)`` is the residual of *one*
-            example, and the Jacobian takes one sweep over all: the way to train a network.
-        chunk: how many rows (examples, or residuals) of the Jacobian to compute at a time.
-
-    Raises (when evaluated):
-        GraphError: the function returns a scalar, or no tensor.
-    """
-
-    point = LeastSquaresPoint
-
-    def __init__(
-        self,
-        fun: Callable[..., Any],
-        variables: Variables,
-        examples: Sequence[Any] = (),
-        jac: Callable[..., Any] | None = None,
-        chunk: int | None = None,
-    ) -> None:
-        super().__init__(fun, variables, examples)
-        if chunk is not None and chunk < 1:
-            raise ValueError(f"jacobian_chunk must be a positive number of rows, not {chunk}")
-        self.jac, self.chunk = jac, chunk
-        self.matrix_free = False  # a method that never forms the Jacobian says so,
-        self.factorized = True  # and one that forms it but does without its QR factorization
-
-    def evaluate(self, leaves: list[Tensor], examples: Sequence[Any]) -> tuple[Any, Any]:
-        if not examples:
-            r = self.variables.call(self.fun, leaves)
-            return _check_residual(r, 0), None
-        n = len(examples[0])
-        chunk = self.chunk or n
-        parts: list[Any] = []
-        joined: list[Any] = []
-        for start in range(0, n, chunk):
-            level, m = next_level(), min(chunk, n - start)
-            one = [apply(enter, (x[start : start + m],), {"level": level, "axis": 0}) for x in examples]
-            y = self.variables.call(self.fun, leaves, *one)
-            _check_residual(y, 1)
-            parts.append((y, level, m))
-            joined.append(leave(y, level=level, axis=0, size=m))
-        return (np.concatenate(joined) if len(joined) > 1 else joined[0]), parts
-
-
-def _check_residual(r: Any, least: int) -> Tensor:
-    if not isinstance(r, Tensor):
-        raise GraphError(f"least squares needs a function that returns a tensor of residuals, not a {type(r).__name__}")
-    if r.ndim == 0 and not least:
-        raise GraphError(
-            "least squares needs a function that returns the residual vector, but this one returned a scalar: the sum "
-            "of squares is taken by the method. Return the residuals themselves, or use optim.minimize"
-        )
-    return _check_tracked(r, "the residual")
-
-
-# ------------------------------------------------------------------------------------------------------ games
-class MinimaxPoint(Point):
-    """A point (x, y) of a game; its field is (df/dx, -df/dy): both players go against it."""
-
-    problem: Minimax
-
-    @cached_property
-    def value(self) -> float:
-        """The payoff to the second player."""
-        return self.graph()[1][0].item()
-
-    def _field(self, create_graph: bool) -> list[Tensor]:
-        leaves, (cost_x, cost_y) = self.graph()
-        k, one = self.problem.variables.counts[0], np.ones_like(cost_x.array)
-        if cost_y is None:  # zero sum: one walk serves both
-            found = pull([(cost_x, wrap(one) if create_graph else one)], leaves, create_graph, True)
-            return [*found[:k], *(-g for g in found[k:])]
-        mine = pull([(cost_x, wrap(one) if create_graph else one)], leaves[:k], create_graph, True)
-        return [*mine, *pull([(cost_y, wrap(one) if create_graph else one)], leaves[k:], create_graph, True)]
-
-    @cached_property
-    def field(self) -> Array:
-        if "field_graph" in self.__dict__ and self._stamp == self.problem.variables.stamp:
-            return self.flat(self.field_graph)
-        self.problem.njev += 1
-        return self.flat(self._field(False))
-
-    @cached_property
-    def field_graph(self) -> list[Tensor]:
-        self.problem.njev += "field" not in self.__dict__
-        with enable_grad():
-            return self._field(True)
-
-
-class Minimax(Problem):
-    """min over x, max over y of payoff(x, y).
-
-    ``payoff`` returns the scalar that the first player pays the second; or a pair of scalars, one for each player to
-    minimize, where the game is not zero-sum (the non-saturating GAN).
-    """
-
-    point = MinimaxPoint
-
-    def evaluate(self, leaves: list[Tensor], examples: Sequence[Any]) -> tuple[Tensor, Tensor | None]:
-        out = self.variables.call(self.fun, leaves, *examples)
-        pair = out if isinstance(out, tuple) else (out, None)
-        for cost in pair:
-            if cost is not None:
-                check_scalar(cost, "a payoff", "or a pair of them")
-        return pair
-
-
 def check_scalar(y: Any, what: str, otherwise: str) -> Tensor:
     """``y`` itself; GraphError unless it is a scalar tensor that depends on the variables."""
     if not isinstance(y, Tensor):
@@ -471,10 +226,11 @@ def check_scalar(y: Any, what: str, otherwise: str) -> Tensor:
             f"{what} must return one scalar, but this one returned shape {y.shape}. "
             f"Reduce it with .mean() or .sum(), {otherwise}"
         )
-    return _check_tracked(y, what)
+    return check_tracked(y, what)
 
 
-def _check_tracked(y: Tensor, what: str) -> Tensor:
+def check_tracked(y: Tensor, what: str) -> Tensor:
+    """``y`` itself; GraphError unless it depends on the variables."""
     if is_grad_enabled() and not y.tracked:
         raise GraphError(
             f"{what} must be computed from the variables, but this one does not depend on them (was it computed with "
@@ -483,7 +239,7 @@ def _check_tracked(y: Tensor, what: str) -> Tensor:
     return y
 
 
-def _matrix(found: Sequence[Tensor], n: int) -> Array:
+def side_by_side(found: Sequence[Tensor], n: int) -> Array:
     """Gradients of n rows, one tensor per leaf, side by side."""
     blocks = [g.array.reshape(n, -1) for g in found]
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)

@@ -12,6 +12,7 @@ from typing import Any
 
 from minigrad.backend import Array
 from minigrad.engine import wrap
+from minigrad.optim.estimates import Estimated
 from minigrad.optim.method import Method, Step
 from minigrad.optim.optimizer import Optimizer
 from minigrad.optim.problems import FiniteSum, Problem
@@ -87,7 +88,9 @@ class FirstOrder(Method):
         make: the class, such as :class:`~minigrad.optim.Adam`.
         constraint: a set with ``project``, to stay in.
         schedule: a factor of the learning rate, by the step.
-        batch_size, order, seed: how examples are drawn where there are any, see
+        estimate: a :class:`~minigrad.optim.GaussianEstimate` or :class:`~minigrad.optim.CoordinateEstimate`, to be
+            followed in the gradient's place.
+        batch_size, order, seed: how examples, if any, and estimates are drawn, see
             :class:`~minigrad.optim.problems.FiniteSum`.
         settings: of the class.
     """
@@ -100,6 +103,7 @@ class FirstOrder(Method):
         make: Callable[..., Optimizer],
         constraint: Any = None,
         schedule: Callable[[int], float] | None = None,
+        estimate: Any = None,
         batch_size: int = 1,
         order: str = "shuffled",
         seed: int = 0,
@@ -107,8 +111,10 @@ class FirstOrder(Method):
     ) -> None:
         super().__init__(params)
         self.rule = Rule(make, self.variables.read(), [slice(0, self.variables.p)], settings, schedule)
-        self.constraint = constraint
+        self.constraint, self.estimate, self.seed = constraint, estimate, seed
         self.batch = {"batch_size": batch_size, "order": order, "seed": seed}
+        if estimate is not None:
+            self.state.update(drawn=0)
 
     @property
     def parts(self) -> dict[str, Any]:
@@ -116,6 +122,8 @@ class FirstOrder(Method):
 
     def problem(self, fun: Callable[..., Any], **options: Any) -> Problem:
         examples = options.pop("examples", ())
+        if self.estimate is not None:
+            return Estimated(fun, self.variables, self.estimate, self.seed, self.state["drawn"], examples)
         if not len(examples):
             return super().problem(fun, **options)
         problem = FiniteSum(fun, self.variables, examples, **self.batch)
@@ -124,6 +132,8 @@ class FirstOrder(Method):
 
     def advance(self, point: Any) -> Step:
         theta = self.rule(point.theta, point.field)
+        if self.estimate is not None:
+            self.state["drawn"] = point.problem.drawn
         if self.constraint is not None:
             theta = self.constraint.project(theta)
         return Step(point.problem.at(theta), self.rule.lr)

@@ -15,7 +15,8 @@ from minigrad.optim.games import GDA, BestResponse, ConsensusGD, ExtraGradient, 
 from minigrad.optim.gauss_newton import GaussNewton
 from minigrad.optim.lbfgs import LBFGS
 from minigrad.optim.levenberg_marquardt import LevenbergMarquardt
-from minigrad.optim.method import Method, Stopping, run
+from minigrad.optim.loop import Stopping, run
+from minigrad.optim.method import Method
 from minigrad.optim.newton import Newton, NewtonCG
 from minigrad.optim.optimizer import Optimizer
 from minigrad.optim.problems import FiniteSum
@@ -143,7 +144,7 @@ def minimize(
         tol: stop where the norm of the gradient is at most this; by default the square root of the dtype's precision.
         maxiter: at most so many steps.
         callback: called after every step with the result so far; returning True stops.
-        xtol, ftol, target, maxfev, maxtime: further tests, see :class:`~minigrad.optim.method.Stopping`.
+        xtol, ftol, target, maxfev, maxtime: further tests, see :class:`~minigrad.optim.loop.Stopping`.
         progress: show a tqdm bar.
         keep_x: keep every iterate in ``history["x"]``.
         examples: arrays whose first axes count examples; then the value is a mean over examples, ``fun(x, *batch)``.

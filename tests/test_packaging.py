@@ -83,7 +83,9 @@ def test_packages_in_setup_cfg_are_all_of_them():
 
 
 @host_only
-@pytest.mark.parametrize("name", ["minigrad", "minigrad.optim.schedules", "minigrad.data.loader"])
+@pytest.mark.parametrize(
+    "name", ["minigrad", "minigrad.optim.schedules", "minigrad.optim.solve", "minigrad.data.loader"]
+)
 def test_docstring_examples(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
@@ -105,8 +107,9 @@ def test_the_core_is_readable_in_one_sitting():
 
 
 @host_only
-def test_the_readme_prints_what_it_says(capsys):
-    code = (ROOT / "README.md").read_text().split("```python\n")[1].split("```")[0]
+@pytest.mark.parametrize("example", [1, 2])
+def test_the_readme_prints_what_it_says(example, capsys):
+    code = (ROOT / "README.md").read_text().split("```python\n")[example].split("```")[0]
     exec(compile(code, "README.md", "exec"), {})
     expected = [line.split("# ")[1] for line in code.splitlines() if line.startswith("print")]
     assert capsys.readouterr().out.splitlines() == expected

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import optim, viz
 from minigrad.optim import Status, rates
-from minigrad.optim.zeroth_order import CoordinateEstimate, Estimated, GaussianEstimate
+from minigrad.optim.estimates import CoordinateEstimate, Estimated, GaussianEstimate
 from tests import host_only
 
 pytestmark = host_only  # numbers in NumPy arrays; test_methods.py runs every method on the device
@@ -255,3 +255,11 @@ def test_pictures():
         viz.plot_path(fun, optim.minimize(lambda x: (x**2).sum(), np.ones(3), keep_x=True))
     with pytest.raises(KeyError, match="no 'loss'"):
         viz.plot_history(results, ("loss",))
+
+
+@pytest.mark.parametrize("estimate", [GaussianEstimate(mu=1e-3, samples=4), CoordinateEstimate(mu=1e-3)])
+@pytest.mark.parametrize("method", ["sgd", "adam", "nesterov", "adagrad"])
+def test_any_first_order_method_follows_an_estimate(method, estimate):
+    result = optim.minimize(lambda x: 0.5 * ((x - 1) ** 2).sum(), np.zeros(3), method, lr=0.1, estimate=estimate)
+    assert result.njev == 0
+    assert result.fun < 0.02

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import nn, optim
-from minigrad.optim.problems import Minimax
+from minigrad.optim.payoffs import Minimax
 from minigrad.optim.variables import Variables
 from tests import host_only
 

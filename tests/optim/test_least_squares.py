@@ -16,7 +16,7 @@ from minigrad.nn import functional_call
 from minigrad.optim import Status
 from minigrad.optim.damped import Damped, inverse_slope
 from minigrad.optim.gauss_newton import GaussNewtonDirection
-from minigrad.optim.problems import LeastSquares
+from minigrad.optim.squares import LeastSquares
 from minigrad.optim.variables import Variables
 from tests import host_only
 

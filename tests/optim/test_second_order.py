@@ -257,7 +257,7 @@ def test_a_line_that_falls_for_ever():
 
 def test_line_searches_refuse_games():
     from minigrad.optim.method import DirectionSearch, Steepest
-    from minigrad.optim.problems import Minimax
+    from minigrad.optim.payoffs import Minimax
 
     problem = Minimax(lambda x, y: (x * y).sum(), Variables(np.ones(1), np.ones(1)))
     for search in (optim.Armijo(), optim.Wolfe(), optim.Exact()):
