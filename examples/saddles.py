@@ -36,7 +36,7 @@ def octopus(gamma=0.25, tau=1.0):
 
 
 def escape(fun, start, method, reached, **options):
-    run = optim.minimize(fun, start, method, tol=0.0, callback=lambda r: reached(r.x.numpy()), **options)
+    run = optim.minimize(fun, start, method, tol=0.0, callback=lambda r: reached(r.x), **options)
     return run.nit if run.status is Status.CALLBACK else np.inf
 
 

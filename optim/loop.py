@@ -16,7 +16,6 @@ from minigrad.optim.payoffs import Minimax
 from minigrad.optim.problems import Problem
 from minigrad.optim.result import Result, Status
 from minigrad.optim.squares import LeastSquares
-from minigrad.tensor import Tensor
 
 
 @dataclass
@@ -86,7 +85,7 @@ def run(
                 if bar is not None:
                     bar.update()
                     bar.set_postfix_str(f"value {point.value:.4g}, optimality {point.optimality:.2g}")
-                if callback is not None and bool(callback(_current(problem, point, nit, history))):
+                if callback is not None and _asked_to_stop(callback, problem, point, nit, history):
                     status = status or Status.CALLBACK
         point = method.answer(point)
         assert status is not None
@@ -136,11 +135,12 @@ class _History:
         return columns if self.xs is None else {**columns, "x": np.stack(self.xs)}
 
 
-def _current(problem: Problem, point: Any, nit: int, history: _History) -> Result:
-    """What a callback sees: the result so far."""
-    pieces = [Tensor(a) for a in problem.variables.pieces(point.theta)]
-    return Result(
-        x=pieces[0] if len(pieces) == 1 else pieces,
+def _asked_to_stop(callback: Callable[[Any], Any], problem: Problem, point: Any, nit: int, history: _History) -> bool:
+    """Show the callback the result so far; True and StopIteration mean stop, as in SciPy."""
+    shown = problem.variables.show(point.theta)
+    so_far = Result(
+        x=shown[0],
+        y=shown[1] if len(shown) > 1 else None,
         fun=point.value,
         nit=nit,
         nfev=problem.nfev,
@@ -148,8 +148,12 @@ def _current(problem: Problem, point: Any, nit: int, history: _History) -> Resul
         nhev=problem.nhev,
         status=Status.CALLBACK,
         optimality=point.optimality,
-        history={name: np.array([row[i] for row in history.rows[-1:]]) for i, name in enumerate(history.NAMES)},
+        history={name: np.array([value]) for name, value in zip(history.NAMES, history.rows[-1], strict=True)},
     )
+    try:
+        return bool(callback(so_far))
+    except StopIteration:
+        return True
 
 
 def _result(
@@ -159,7 +163,7 @@ def _result(
     squares = isinstance(problem, LeastSquares)
     residual = to_numpy(point.residual) if squares else None
     average = method.state.get("average")
-    given = None if average is None else problem.variables.write(average)[0]
+    shown = None if average is None else problem.variables.show(average)[0]
     written = problem.variables.write(point.theta)
     return Result(
         x=written[0],
@@ -173,7 +177,7 @@ def _result(
         status=status,
         optimality=optimality,
         history=history,
-        average=given,
+        average=shown,
     )
 
 

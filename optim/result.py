@@ -53,8 +53,8 @@ class Result:
     """The end of an optimization, with SciPy's names.
 
     Attributes:
-        x: the best parameters, in the structure of ``x0``: arrays for arrays, tensors for tensors, the module for a
-            module (whose parameters they now are).
+        x: where it ended, in the structure of ``x0``: arrays for arrays, tensors for tensors, the module for a module
+            (whose parameters they now are; to a callback, a dict of them by name).
         y: of a game, the second player's.
         fun: the value there; of least squares, the residual vector.
         cost: of least squares, half the sum of squares.
@@ -67,7 +67,7 @@ class Result:
         history: per iterate, from the start to the end: "fun" (cost or value), "optimality", "step" (the norm of the
             last step), "size" (its learning rate, step length or trust radius), "nfev", "time" (seconds), and "x" (the
             flat vector) where ``keep_x=True`` asked for it.
-        average: of the iterates, where the method keeps it.
+        average: of the iterates, where the method keeps it; of a module, a dict of its parameters by name.
     """
 
     x: Any

@@ -112,7 +112,7 @@ class FirstOrder(Method):
         super().__init__(params)
         self.rule = Rule(make, self.variables.read(), [slice(0, self.variables.p)], settings, schedule)
         self.constraint, self.estimate, self.seed = constraint, estimate, seed
-        self.batch = {"batch_size": batch_size, "order": order, "seed": seed}
+        self.batch: dict[str, Any] = {"batch_size": batch_size, "order": order, "seed": seed}
         if estimate is not None:
             self.state.update(drawn=0)
 

@@ -143,7 +143,8 @@ def minimize(
         method: one of :data:`MINIMIZE`.
         tol: stop where the norm of the gradient is at most this; by default the square root of the dtype's precision.
         maxiter: at most so many steps.
-        callback: called after every step with the result so far; returning True stops.
+        callback: called after every step with the result so far (its history holds the last step only); returning True
+            stops.
         xtol, ftol, target, maxfev, maxtime: further tests, see :class:`~minigrad.optim.loop.Stopping`.
         progress: show a tqdm bar.
         keep_x: keep every iterate in ``history["x"]``.
@@ -195,7 +196,7 @@ def least_squares(
             of the dtype.
         examples: arrays whose first axes count examples. Then ``fun(x, *example)`` is the residual (a number or an
             array) of one example, and one sweep over all gives the Jacobian: the way to train a network.
-        jacobian_chunk: how many rows of the Jacobian to compute at a time.
+        jacobian_chunk: how many rows of the Jacobian to compute at a time; of ``examples``, also how many ever exist.
         target: of the cost, 1/2 |r|^2.
         x0, maxiter, callback, xtol, ftol, maxfev, maxtime, progress, keep_x, options: as in :func:`minimize`.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad import batched
 from minigrad.arrays import as_array
-from minigrad.backend import Array, innermost, to_numpy
+from minigrad.backend import Array, home_of, innermost, move, to_numpy
 from minigrad.creation import zeros_like
 from minigrad.engine import apply, enable_grad
 from minigrad.errors import GraphError
@@ -43,9 +43,10 @@ class LeastSquaresPoint(Point):
     @cached_property
     def field(self) -> Array:
         """J^T r, the gradient."""
-        if not self.problem.matrix_free:
-            self.jacobian  # noqa: B018 - it is needed anyway, and makes the product cheap
-        return self.vjp(self.residual)
+        if self.problem.matrix_free:
+            return self.vjp(self.residual)
+        R, z = self.triangle
+        return move(z @ R, home_of(self.theta).name)
 
     @property
     def optimality(self) -> float:
@@ -87,37 +88,43 @@ class LeastSquaresPoint(Point):
     @cached_property
     def jacobian(self) -> Array:
         """J, (n, p)."""
+        blocks = [J for J, _ in self.row_blocks()]
+        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
+    def row_blocks(self) -> Iterator[tuple[Array, Array]]:
+        """J and r, so many rows at a time: (block of J, block of r)."""
         problem, variables = self.problem, self.problem.variables
-        self.residual  # noqa: B018 - checks the function first
+        r = self.residual  # checks the function first
         problem.njev += 1
         if problem.jac is not None:
             J = as_array(variables.call(problem.jac, variables.leaves(self.theta), *self.examples))
-            if J.size != self.residual.size * variables.p:
+            if J.size != r.size * variables.p:
                 raise ValueError(
-                    f"jac returned shape {tuple(J.shape)} for {self.residual.size} residuals of {variables.p} variables"
+                    f"jac returned shape {tuple(J.shape)} for {r.size} residuals of {variables.p} variables"
                 )
-            return J.reshape(self.residual.size, variables.p)
-        leaves, r, batch = self.graph()
+            yield J.reshape(r.size, variables.p), r
+            return
+        leaves, output, batch = self.graph()
         if batch is not None:
-            return self._per_example(leaves, batch)
-        if 2 * variables.p < r.size:
-            return self._by_columns(r.size)
-        return side_by_side(rows(r.reshape(-1), leaves, problem.chunk), r.size)
+            done = 0
+            for y, level, n in batch:
+                yield self._per_example(leaves, y, level, n), r[done : done + n * y.size]
+                done += n * y.size
+        elif 2 * variables.p < r.size:
+            yield self._by_columns(r.size), r
+        else:
+            yield side_by_side(rows(output.reshape(-1), leaves, problem.chunk), r.size), r
 
-    def _per_example(self, leaves: list[Tensor], batch: Any) -> Array:
+    def _per_example(self, leaves: list[Tensor], y: Tensor, level: int, n: int) -> Array:
         """One sweep gives a row for every example: each residual depends on its own example alone."""
-        blocks = []
-        for y, level, n in batch:
-            k = y.size  # residuals per example
-            by_residual = []
-            for j in range(k):
-                one_hot = np.zeros_like(innermost(y), shape=(n, k))
-                one_hot[:, j] = 1
-                seed = batched.enter(one_hot.reshape((n, *y.shape)), level)
-                found = pull([(y, seed)] if y.tracked else [], leaves, False, True)
-                by_residual.append(side_by_side([leave(g, level=level, axis=0, size=n) for g in found], n))
-            blocks.append(by_residual[0] if k == 1 else np.stack(by_residual, axis=1).reshape(n * k, -1))
-        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+        k, by_residual = y.size, []  # residuals per example
+        for j in range(k):
+            one_hot = np.zeros_like(innermost(y), shape=(n, k))
+            one_hot[:, j] = 1
+            seed = batched.enter(one_hot.reshape((n, *y.shape)), level)
+            found = pull([(y, seed)] if y.tracked else [], leaves, False, True)
+            by_residual.append(side_by_side([leave(g, level=level, axis=0, size=n) for g in found], n))
+        return by_residual[0] if k == 1 else np.stack(by_residual, axis=1).reshape(n * k, -1)
 
     def _by_columns(self, n: int) -> Array:
         """J v for all unit vectors v together: fewer sweeps than rows where there are more residuals than variables."""
@@ -139,15 +146,19 @@ class LeastSquaresPoint(Point):
         """(R, z) on the host with |J d + r|^2 = |R d + z|^2 + const for every d: all a Gauss-Newton method needs.
 
         R is upper triangular with min(n, p) rows, from the QR factorization of [J r], which does not square J's
-        condition number; (J, r) themselves where the method will not factorize.
+        condition number. J comes block by block and is folded into R, so that it never exists as a whole. Where the
+        method will not factorize, (J, r) themselves.
         """
-        J, r = to_numpy(self.jacobian), to_numpy(self.residual)
-        p = J.shape[1]
+        p = self.problem.variables.p
         if not self.problem.factorized:
-            return J, r
-        if not (np.isfinite(J).all() and np.isfinite(r).all()):
-            return np.full((p, p), np.nan), np.full(p, np.nan)
-        R: Any = np.linalg.qr(np.concatenate([J, r[:, None]], axis=1), mode="r")
+            return to_numpy(self.jacobian), to_numpy(self.residual)
+        R: Any = np.zeros((0, p + 1), dtype=self.theta.dtype)
+        for J, r in self.row_blocks():
+            below = np.concatenate([to_numpy(J), to_numpy(r)[:, None]], axis=1)
+            stacked = np.concatenate([R, below]) if len(R) else below
+            if not np.isfinite(stacked).all():
+                return np.full((p, p), np.nan), np.full(p, np.nan)
+            R = np.linalg.qr(stacked, mode="r")
         return R[:p, :p], R[:p, p]
 
 
@@ -158,7 +169,8 @@ class LeastSquares(Problem):
         jac: returns the Jacobian, (n, p), where it is known; by default it is computed.
         examples: arrays whose first axes count examples. Then ``fun(variables, *example)`` is the residual of *one*
             example, and the Jacobian takes one sweep over all: the way to train a network.
-        chunk: how many rows (examples, or residuals) of the Jacobian to compute at a time.
+        chunk: how many rows of the Jacobian to compute at a time ; of examples, also how many of its rows ever
+            exist at once.
 
     Raises (when evaluated):
         GraphError: the function returns a scalar, or no tensor.

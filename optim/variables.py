@@ -74,12 +74,7 @@ class Variables:
 
     def leaves(self, theta: Array) -> list[Tensor]:
         """Tensors that hold ``theta`` and require gradients."""
-        pieces = iter(self.pieces(theta))
-        return [
-            leaf
-            for argument, n in zip(self.arguments, self.counts, strict=True)
-            for leaf in argument.leaves([next(pieces) for _ in range(n)])
-        ]
+        return [leaf for argument, pieces in self._shares(theta) for leaf in argument.leaves(pieces)]
 
     def call(self, fun: Callable[..., Any], leaves: Sequence[Tensor], *examples: Any) -> Any:
         """fun(arguments made of ``leaves``, *examples)."""
@@ -90,13 +85,18 @@ class Variables:
                 values += stack.enter_context(argument.bound([next(rest) for _ in range(n)]))
             return fun(*values, *examples)
 
+    def show(self, theta: Array) -> list[Any]:
+        """``theta`` in the structure of the arguments; a module's as a dict of tensors by name."""
+        return [argument.show(pieces) for argument, pieces in self._shares(theta)]
+
     def write(self, theta: Array) -> list[Any]:
-        """What the user gets for ``theta``: one value per argument. Modules and owned tensors are overwritten."""
+        """As :meth:`show`, but modules and owned tensors are overwritten, and a module stands for itself."""
+        return [argument.give(pieces) for argument, pieces in self._shares(theta)]
+
+    def _shares(self, theta: Array) -> Iterator[tuple[Any, list[Array]]]:
         pieces = iter(self.pieces(theta))
-        return [
-            argument.give([next(pieces) for _ in range(n)])
-            for argument, n in zip(self.arguments, self.counts, strict=True)
-        ]
+        for argument, n in zip(self.arguments, self.counts, strict=True):
+            yield argument, [next(pieces) for _ in range(n)]
 
 
 def _argument(x: Any) -> Any:
@@ -125,10 +125,12 @@ class _Tree:
     def bound(self, leaves: Sequence[Tensor]) -> AbstractContextManager[list[Any]]:
         return _yield([self.rebuild(leaves)])
 
-    def give(self, pieces: Sequence[Array]) -> Any:
+    def show(self, pieces: Sequence[Array]) -> Any:
         return self.rebuild(
             [Tensor(a) if tensor else to_numpy(a) for a, tensor in zip(pieces, self.was_tensor, strict=True)]
         )
+
+    give = show
 
 
 class _ModuleArgument:
@@ -150,6 +152,9 @@ class _ModuleArgument:
     def bound(self, leaves: Sequence[Tensor]) -> Iterator[list[Any]]:
         with swapped(self.module, dict(zip(self.parameters, leaves, strict=True))):
             yield [self.module]
+
+    def show(self, pieces: Sequence[Array]) -> dict[str, Tensor]:
+        return dict(zip(self.parameters, map(Tensor, pieces), strict=True))
 
     def give(self, pieces: Sequence[Array]) -> Module:
         for x, a in zip(self.parameters.values(), pieces, strict=True):

@@ -27,7 +27,7 @@ def modules():
 #: imports run one way, ground floor first
 FLOORS = (
     "backend memory random arrays errors engine batched gather ops operators tensor creation tree vmap transforms testing "
-    "nn checkpoint data"
+    "nn checkpoint data viz"
 ).split()
 
 

@@ -74,6 +74,31 @@ def test_examples_give_the_same_jacobian_as_the_whole_batch(chunk, outputs, rng)
     np.testing.assert_allclose(free.jvp(v), whole.jacobian @ v, atol=1e-12)
 
 
+def test_the_jacobian_is_folded_into_its_triangle_chunk_by_chunk(rng):
+    model = MLP((3, 4, 1), "tanh")
+    model.to(dtype="float64")
+    X, Y = rng.standard_normal((50, 3)), rng.standard_normal(50)
+    fun = lambda m, x, y: m(x)[0] - y
+    whole, folded = a_point(fun, model, examples=(X, Y)), a_point(fun, model, examples=(X, Y), chunk=8)
+    R, z = folded.triangle
+    np.testing.assert_allclose(folded.field, whole.field, atol=1e-12)
+    assert folded.optimality == pytest.approx(whole.optimality)
+    assert "jacobian" not in folded.__dict__
+    assert R.shape == (21, 21)
+    np.testing.assert_allclose(R.T @ R, whole.jacobian.T @ whole.jacobian, atol=1e-12)
+    np.testing.assert_allclose(R.T @ z, whole.jacobian.T @ whole.residual, atol=1e-12)
+    runs = [optim.least_squares(fun, mlp, examples=(X, Y), jacobian_chunk=chunk, maxiter=5) for mlp, chunk in (
+        (twin(model), None), (twin(model), 8))]  # fmt: skip
+    np.testing.assert_allclose(runs[0].cost, runs[1].cost, rtol=1e-8)
+
+
+def twin(model):
+    other = MLP((3, 4, 1), "tanh")
+    other.to(dtype="float64")
+    other.load_state_dict(model.state_dict())
+    return other
+
+
 def test_a_jacobian_that_is_known(rng):
     J, b = rng.standard_normal((6, 2)), rng.standard_normal(6)
     calls = []

@@ -433,6 +433,31 @@ def test_callback_sees_every_iterate():
     assert seen == list(enumerate(result.history["fun"][1:], 1))
 
 
+def test_callbacks_and_averages_have_the_structure_of_x0():
+    fun = lambda p: mg.absolute(p["a"] - 1).sum() + mg.absolute(p["b"] + 1).sum()
+    seen = []
+    start = {"a": np.zeros(2), "b": mg.Tensor(np.zeros(1))}
+    result = optim.minimize(fun, start, "subgradient", lr=0.5, maxiter=20, callback=lambda r: seen.append(r.x))
+    assert isinstance(seen[-1]["a"], np.ndarray)
+    assert isinstance(seen[-1]["b"], mg.Tensor)
+    assert result.average["a"].shape == (2,)
+    model = nn.Linear(2, 1)
+    x = mg.randn(5, 2)
+    result = optim.minimize(lambda m: mg.absolute(m(x)).mean(), model, "subgradient", lr=0.1, maxiter=5)
+    assert result.x is model
+    assert set(result.average) == {"weight", "bias"}
+    assert not np.array_equal(result.average["weight"].numpy(), model.weight.numpy())
+    game = optim.minimax(
+        lambda x, y: (x * y).sum(), [1.0], [2.0], "gda", lr=0.1, maxiter=1, callback=lambda r: seen.append((r.x, r.y))
+    )
+    assert (seen[-1][0], seen[-1][1]) == (game.x, game.y)
+
+    def stop(result):
+        raise StopIteration
+
+    assert optim.minimize(target, [3.0], "gd", lr=1e-3, callback=stop).status is Status.CALLBACK
+
+
 def test_progress_bar(capsys):
     pytest.importorskip("tqdm")
     optim.minimize(target, np.array([3.0]), "newton", progress=True)
