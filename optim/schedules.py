@@ -81,9 +81,17 @@ def warm_up(steps: int, then: Schedule | None = None, start: float = 0.0) -> Sch
 class Scheduler:
     """Sets an optimizer's learning rates: after ``k`` calls of :meth:`step`, each group's is its first one times
     schedule(k).
+
+    Raises:
+        TypeError: the optimizer has no groups.
     """
 
     def __init__(self, optimizer: Optimizer, schedule: Schedule) -> None:
+        if not hasattr(optimizer, "groups"):
+            raise TypeError(
+                f"Scheduler sets the learning rates of groups, and {type(optimizer).__name__} has none: give it the "
+                "schedule itself, schedule=..., where it takes one"
+            )
         self.optimizer, self.schedule, self.k = optimizer, schedule, 0
         self.base = [group["lr"] for group in optimizer.groups]
         self._set()

@@ -83,3 +83,8 @@ def test_clipping_by_value():
     assert a.grad.tolist() == [-1, 0.5, 1]
     with pytest.raises(ValueError, match="clip_value must be positive"):
         optim.clip_grad_value_([a], -1)
+
+
+def test_methods_without_groups_take_the_schedule_themselves():
+    with pytest.raises(TypeError, match="Newton has none: give it the schedule itself"):
+        optim.Scheduler(optim.Newton([mg.ones(1, requires_grad=True)]), schedules.constant())
