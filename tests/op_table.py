@@ -15,6 +15,8 @@ import scipy.special
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from minigrad.ops.convolution import Geometry
+
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)
 FULL_SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=3)
 MATRICES = hnp.array_shapes(min_dims=2, max_dims=4, min_side=1, max_side=3)
@@ -501,3 +503,67 @@ case(
         lambda s: arguments(distinct(s), smooth(s, 0, 1), keywords=st.fixed_dictionaries({"reduction": REDUCTIONS}))
     ),
 )
+
+
+# ------------------------------------------------------------------------------------------------------ convolution
+def windows(shape: tuple[int, ...], w_shape: tuple[int, ...], geometry: Geometry) -> Any:
+    """(output index, kernel index, input index) of every product of one image: from the definition, with loops."""
+    _, height, width = shape
+    outputs, per_group, kh, kw = w_shape
+    (sh, sw), (top, _, left, _), (dh, dw), groups = geometry
+    ho, wo = geometry.output((height, width), (kh, kw))
+    for o, h, v, c, i, j in np.ndindex(outputs, ho, wo, per_group, kh, kw):
+        row, column = h * sh + i * dh - top, v * sw + j * dw - left
+        if 0 <= row < height and 0 <= column < width:
+            yield (o, h, v), (o, c, i, j), (o // (outputs // groups) * per_group + c, row, column)
+
+
+def loop_conv(x: np.ndarray, w: np.ndarray, geometry: Geometry) -> np.ndarray:
+    y = np.zeros((len(x), len(w), *geometry.output(x.shape[2:], w.shape[2:])))
+    for out, kernel, pixel in windows(x.shape[1:], w.shape, geometry):
+        y[(slice(None), *out)] += w[kernel] * x[(slice(None), *pixel)]
+    return y
+
+
+def loop_conv_input(y: np.ndarray, w: np.ndarray, shape: tuple[int, ...], geometry: Geometry) -> np.ndarray:
+    x = np.zeros(shape)
+    for out, kernel, pixel in windows(shape[1:], w.shape, geometry):
+        x[(slice(None), *pixel)] += w[kernel] * y[(slice(None), *out)]
+    return x
+
+
+def loop_conv_weight(x: np.ndarray, y: np.ndarray, kernel: tuple[int, int], geometry: Geometry) -> np.ndarray:
+    w = np.zeros((y.shape[1], x.shape[1] // geometry.groups, *kernel))
+    for out, entry, pixel in windows(x.shape[1:], w.shape, geometry):
+        w[entry] += np.sum(y[(slice(None), *out)] * x[(slice(None), *pixel)])
+    return w
+
+
+@st.composite
+def convolutions(draw: Any, kind: str) -> Any:
+    """Odd sizes: no images, one pixel, a kernel as large as the image, strides beyond the kernel, uneven padding."""
+    small = lambda low, high: draw(st.integers(low, high))
+    groups = draw(st.sampled_from([1, 1, 1, 2]))
+    n, c, o, kh, kw = small(0, 2), groups * small(1, 2), groups * small(1, 2), small(1, 3), small(1, 3)
+    geometry = Geometry(
+        (small(1, 3), small(1, 3)),
+        (small(0, 2), small(0, 2), small(0, 2), small(0, 2)),
+        (draw(st.sampled_from([1, 1, 2])), draw(st.sampled_from([1, 1, 2]))),
+        groups,
+    )
+    top, bottom, left, right = geometry.padding
+    height = max(1, geometry.dilation[0] * (kh - 1) + 1 - top - bottom) + small(0, 2)
+    width = max(1, geometry.dilation[1] * (kw - 1) + 1 - left - right) + small(0, 2)
+    x, w = (n, c, height, width), (o, c // groups, kh, kw)
+    y = (n, o, *geometry.output((height, width), (kh, kw)))
+    shapes, keywords = {
+        "conv": ((x, w), {}),
+        "conv_input": ((y, w), {"shape": x}),
+        "conv_weight": ((x, y), {"kernel": (kh, kw)}),
+    }[kind]
+    return [draw(smooth(s, -2, 2)) for s in shapes], (), {**keywords, "geometry": geometry}
+
+
+case("conv", loop_conv, convolutions("conv"))
+case("conv_input", loop_conv_input, convolutions("conv_input"))
+case("conv_weight", loop_conv_weight, convolutions("conv_weight"))

@@ -17,6 +17,7 @@ from minigrad.nn.activations import (
     Tanh,
     Threshold,
 )
+from minigrad.nn.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from minigrad.nn.layers import Dropout, Flatten, Identity, Linear, ModuleList, Sequential
 from minigrad.nn.losses import (
     BCELoss,
@@ -37,6 +38,10 @@ __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
     "Buffer",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad.backend import home_of, innermost, move
+from minigrad.nn.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from minigrad.ops.activations import (
     elu,
     gelu,
@@ -56,6 +57,10 @@ __all__ = [
     "accuracy",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "cross_entropy",
     "dropout",
     "elu",

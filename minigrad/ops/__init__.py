@@ -1,6 +1,6 @@
 """The table of operations. Each file is a chapter: a forward and its rules, side by side."""
 
-from minigrad.ops import activations, elementwise, indexing, linalg, losses, reductions, shapes
+from minigrad.ops import activations, convolution, elementwise, indexing, linalg, losses, reductions, shapes
 from minigrad.ops.table import NUMPY, TABLE, composite, op
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "TABLE",
     "activations",
     "composite",
+    "convolution",
     "elementwise",
     "indexing",
     "linalg",
