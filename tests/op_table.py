@@ -567,3 +567,27 @@ def convolutions(draw: Any, kind: str) -> Any:
 case("conv", loop_conv, convolutions("conv"))
 case("conv_input", loop_conv_input, convolutions("conv_input"))
 case("conv_weight", loop_conv_weight, convolutions("conv_weight"))
+
+
+# ---------------------------------------------------------------------------------------------------- normalization
+def loop_normalize(x: np.ndarray, axes: tuple[int, ...], eps: float) -> np.ndarray:
+    """Group by group."""
+    y, kept = np.empty_like(x), [a for a in range(x.ndim) if a not in axes]
+    for index in np.ndindex(*(x.shape[a] for a in kept)):
+        where: list[Any] = [slice(None)] * x.ndim
+        for a, i in zip(kept, index, strict=True):
+            where[a] = i
+        group = x[tuple(where)]
+        y[tuple(where)] = (group - group.sum() / group.size) / math.sqrt(
+            ((group - group.mean()) ** 2).sum() / group.size + eps
+        )
+    return y
+
+
+case(
+    "normalize",
+    loop_normalize,
+    st.sampled_from(
+        [((4, 3), (0,)), ((2, 3, 4), (0, 2)), ((3, 2, 2, 3), (0, 2, 3)), ((2, 5), (1,)), ((3, 1), (0, 1))]
+    ).flatmap(lambda p: arguments(distinct(p[0]), keywords=st.just({"axes": p[1], "eps": 0.1}))),
+)

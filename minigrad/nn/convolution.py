@@ -6,7 +6,6 @@ Both dimensions are one: a signal of length W is an image of one row.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,9 @@ import numpy as np
 from minigrad.arrays import get_default_dtype
 from minigrad.nn import init
 from minigrad.nn.module import Module, Parameter
+from minigrad.nn.sizes import Size, sizes
 from minigrad.ops.convolution import Geometry, conv, conv_input
 from minigrad.tensor import Tensor
-
-Size = int | Sequence[int]
 
 
 def conv1d(
@@ -182,12 +180,9 @@ def _check_groups(name: str, channels: int, outputs: int, per_group: int, groups
 
 
 def _pair(name: str, what: str, value: Any, dims: int, least: int = 1, filler: int = 1) -> tuple[int, int]:
-    """A number or a sequence as (rows, columns); a signal has one row."""
-    values = tuple(value) if isinstance(value, Sequence) else (value,) * dims
-    if len(values) != dims or any(int(v) != v or v < least for v in values):
-        wanted = "a number" if dims == 1 else "a number or a pair"
-        raise ValueError(f"{name}: {what} must be {wanted} of at least {least}, not {value!r}")
-    return (filler, int(values[0])) if dims == 1 else (int(values[0]), int(values[1]))
+    """(rows, columns); a signal has one row."""
+    numbers = sizes(name, what, value, dims, least)
+    return (filler, numbers[0]) if dims == 1 else (numbers[0], numbers[1])
 
 
 # ------------------------------------------------------------------------------------------------------ layers
@@ -221,7 +216,7 @@ class _Convolution(Module):
             raise ValueError(
                 f"{name}: groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}"
             )
-        kernel = _pair(name, "kernel_size", kernel_size, dims)[-dims:]
+        kernel = sizes(name, "kernel_size", kernel_size, dims)
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel
         self.stride, self.dilation, self.groups = stride, dilation, groups
         self.padding: Any = padding

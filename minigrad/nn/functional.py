@@ -6,6 +6,8 @@ from typing import Any
 
 from minigrad.backend import home_of, innermost, move
 from minigrad.nn.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from minigrad.nn.normalization import batch_norm, group_norm, instance_norm, layer_norm
+from minigrad.nn.pooling import adaptive_avg_pool2d, avg_pool2d, interpolate, max_pool2d, pixel_shuffle
 from minigrad.ops.activations import (
     elu,
     gelu,
@@ -55,6 +57,9 @@ def accuracy(logits: Any, labels: Any) -> float:
 
 __all__ = [
     "accuracy",
+    "adaptive_avg_pool2d",
+    "avg_pool2d",
+    "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "conv1d",
@@ -65,17 +70,23 @@ __all__ = [
     "dropout",
     "elu",
     "gelu",
+    "group_norm",
     "hard_tanh",
     "huber_loss",
+    "instance_norm",
+    "interpolate",
     "kl_div",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "log_sigmoid",
     "log_softmax",
+    "max_pool2d",
     "mse_loss",
     "nll_loss",
     "one_hot",
+    "pixel_shuffle",
     "relu",
     "selu",
     "sigmoid",

@@ -1,6 +1,16 @@
 """The table of operations. Each file is a chapter: a forward and its rules, side by side."""
 
-from minigrad.ops import activations, convolution, elementwise, indexing, linalg, losses, reductions, shapes
+from minigrad.ops import (
+    activations,
+    convolution,
+    elementwise,
+    indexing,
+    linalg,
+    losses,
+    normalization,
+    reductions,
+    shapes,
+)
 from minigrad.ops.table import NUMPY, TABLE, composite, op
 
 __all__ = [
@@ -13,6 +23,7 @@ __all__ = [
     "indexing",
     "linalg",
     "losses",
+    "normalization",
     "op",
     "reductions",
     "shapes",
