@@ -541,13 +541,13 @@ def loop_conv_weight(x: np.ndarray, y: np.ndarray, kernel: tuple[int, int], geom
 
 @st.composite
 def convolutions(draw: Any, kind: str) -> Any:
-    """Odd sizes: no images, one pixel, a kernel as large as the image, strides beyond the kernel, uneven padding."""
+    """Odd sizes: no images, one pixel, a kernel as large as the image, strides beyond the kernel, any padding."""
     small = lambda low, high: draw(st.integers(low, high))
     groups = draw(st.sampled_from([1, 1, 1, 2]))
     n, c, o, kh, kw = small(0, 2), groups * small(1, 2), groups * small(1, 2), small(1, 3), small(1, 3)
     geometry = Geometry(
         (small(1, 3), small(1, 3)),
-        (small(0, 2), small(0, 2), small(0, 2), small(0, 2)),
+        (small(0, 2), small(-1, 2), small(0, 2), small(-1, 2)),  # negative at the end: output_padding
         (draw(st.sampled_from([1, 1, 2])), draw(st.sampled_from([1, 1, 2]))),
         groups,
     )

@@ -139,8 +139,8 @@ def _transpose(
                 "entries along an axis"
             )
     shape = (x.shape[0], w.shape[1] * groups, *size)
-    # what the convolution back from this size would leave unread at the end counts as negative padding there
-    geometry = Geometry(strides, (p, p, q, q), dilations, groups)
+    # the convolution back from this size does not read what output_padding adds: negative padding at the end
+    geometry = Geometry(strides, (p, p - extras[0], q, q - extras[1]), dilations, groups)
     y = conv_input(x, w, shape=shape, geometry=geometry)
     return _finish(y, bias, dims, single)
 

@@ -70,8 +70,15 @@ def _shifted(x: Array, i: int, j: int, geometry: Geometry, out: tuple[int, int])
 
 
 def _pad(x: Array, padding: tuple[int, int, int, int]) -> Array:
-    top, bottom, left, right = padding
-    return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right))) if any(padding) else x
+    """Zeros around the images; then negative padding cuts off."""
+    added = [max(0, n) for n in padding]
+    if any(added):
+        x = np.pad(x, ((0, 0), (0, 0), (added[0], added[1]), (added[2], added[3])))
+    if min(padding) < 0:
+        top, bottom, left, right = (max(0, -n) for n in padding)
+        rows, columns = slice(top, x.shape[2] - bottom), slice(left, x.shape[3] - right)
+        x = gather.getitem(x, (slice(None), slice(None), rows, columns))
+    return x
 
 
 def _entry(w: Array, i: int, j: int, groups: int) -> Array:
@@ -119,10 +126,7 @@ def _plain_input(y: Array, w: Array, shape: tuple[int, ...], geometry: Geometry)
     above, before = dh * (kh - 1) - top, dw * (kw - 1) - left
     below = shape[2] - (y.shape[2] + above - dh * (kh - 1))
     after = shape[3] - (y.shape[3] + before - dw * (kw - 1))
-    cut = (slice(None), slice(None), slice(max(0, -above), y.shape[2] - max(0, -below)),
-           slice(max(0, -before), y.shape[3] - max(0, -after)))  # fmt: skip
-    y = gather.getitem(y, cut)
-    y = _pad(y, (max(0, above), max(0, below), max(0, before), max(0, after)))
+    y = _pad(y, (above, below, before, after))
     channels = w.shape[1]
     flipped = np.flip(w.reshape((groups, outputs // groups, channels, kh, kw)), axis=(3, 4)).swapaxes(1, 2)
     flipped = flipped.reshape((groups * channels, outputs // groups, kh, kw))
