@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-SUITES = ("mlp", "ops", "transforms", "optimizers", "second_order", "conv", "scaling", "memory", "imports")
+SUITES = ("mlp", "ops", "transforms", "optimizers", "second_order", "conv", "resnet", "scaling", "memory", "imports")
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from minigrad.nn.activations import (
     Threshold,
 )
 from minigrad.nn.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
-from minigrad.nn.layers import Dropout, Flatten, Identity, Linear, ModuleList, Sequential
+from minigrad.nn.layers import Dropout, Embedding, Flatten, Identity, Linear, ModuleList, Sequential
 from minigrad.nn.losses import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -32,6 +32,7 @@ from minigrad.nn.losses import (
 from minigrad.nn.module import Buffer, Module, Parameter, StateDictError, functional_call
 from minigrad.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm
 from minigrad.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d, PixelShuffle, Upsample
+from minigrad.nn.recurrent import GRUCell, LSTMCell, RNNCell
 
 __all__ = [
     "ELU",
@@ -50,7 +51,9 @@ __all__ = [
     "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Embedding",
     "Flatten",
+    "GRUCell",
     "GroupNorm",
     "Hardtanh",
     "HuberLoss",
@@ -58,6 +61,7 @@ __all__ = [
     "InstanceNorm2d",
     "KLDivLoss",
     "L1Loss",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -70,6 +74,7 @@ __all__ = [
     "NLLLoss",
     "Parameter",
     "PixelShuffle",
+    "RNNCell",
     "ReLU",
     "Sequential",
     "SiLU",

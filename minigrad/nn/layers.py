@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.arrays import get_default_dtype
-from minigrad.engine import apply
+from minigrad.backend import innermost
+from minigrad.engine import apply, bare
 from minigrad.nn import init
 from minigrad.nn.functional import dropout
 from minigrad.nn.module import Module, Parameter
@@ -44,6 +45,40 @@ class Linear(Module):
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}" + (", bias=False" if self.bias is None else "")
+
+
+class Embedding(Module):
+    """A learned vector for each of ``num_embeddings`` integers: ``layer(indices)`` is weight[indices].
+
+    The vectors start standard normal, as in PyTorch.
+
+    Attributes:
+        weight: (num_embeddings, embedding_dim).
+
+    Raises (when called):
+        IndexError: an index outside 0 .. num_embeddings - 1.
+    """
+
+    def __init__(self, num_embeddings: int, embedding_dim: int, dtype: Any = None) -> None:
+        if num_embeddings < 1 or embedding_dim < 1:
+            raise ValueError(f"Embedding needs positive sizes, not {num_embeddings} and {embedding_dim}")
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.weight = Parameter(np.empty((num_embeddings, embedding_dim), dtype or get_default_dtype()))
+        init.normal_(self.weight)
+
+    def forward(self, indices: Any) -> Tensor:
+        numbers = innermost(bare(indices))
+        if numbers.dtype.kind not in "iu":
+            raise TypeError(f"Embedding needs integers, not {numbers.dtype}")
+        if numbers.size and (int(numbers.min()) < 0 or int(numbers.max()) >= self.num_embeddings):
+            raise IndexError(
+                f"Embedding: the indices run from {int(numbers.min())} to {int(numbers.max())}, but there are vectors "
+                f"for 0 .. {self.num_embeddings - 1}"
+            )
+        return self.weight[indices]
+
+    def extra_repr(self) -> str:
+        return f"{self.num_embeddings}, {self.embedding_dim}"
 
 
 class Flatten(Module):

@@ -132,3 +132,14 @@ def test_state_dicts_are_interchangeable(name, train):
     np.testing.assert_allclose(ours(mg.Tensor(x)).numpy(), theirs(torch.from_numpy(x)).detach().numpy(), atol=1e-5)
     for k, v in theirs.state_dict().items():
         np.testing.assert_allclose(ours.state_dict()[k], v.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["RNNCell", "LSTMCell", "GRUCell"])
+def test_recurrent_cells(name):
+    theirs, ours = getattr(torch.nn, name)(3, 4), getattr(nn, name)(3, 4)
+    ours.load_state_dict({k: v.numpy() for k, v in theirs.state_dict().items()})
+    x = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
+    a, b = ours(mg.Tensor(x)), theirs(torch.from_numpy(x))
+    a, b = ours(mg.Tensor(x), a), theirs(torch.from_numpy(x), b)
+    for u, v in zip(*((a, b) if isinstance(a, tuple) else ((a,), (b,))), strict=True):
+        np.testing.assert_allclose(u.numpy(), v.detach().numpy(), atol=1e-6)
