@@ -45,7 +45,8 @@ class ZeroPadding(Module):
         if self.stride > 1:
             x = F.avg_pool2d(x, self.stride) if self.pool else x[:, :, :: self.stride, :: self.stride]
         before = self.added // 2
-        return np.pad(x, ((0, 0), (before, self.added - before), (0, 0), (0, 0)))  # type: ignore[return-value]
+        y = np.pad(x.transpose((0, 2, 3, 1)), ((0, 0), (0, 0), (0, 0), (before, self.added - before)))
+        return y.transpose((0, 3, 1, 2))  # channels last in memory, as the convolutions like them
 
     def extra_repr(self) -> str:
         return f"stride={self.stride}, {self.added} channels added" + (", pool=True" if self.pool else "")
@@ -171,7 +172,7 @@ class ResNet(Module):
             z = getattr(self, f"layer{i + 1}")(z)
         if self.pre:
             z = F.relu(self.last(z))
-        return self.fc(z.mean(axis=(2, 3)))
+        return self.fc(F.adaptive_avg_pool2d(z, 1)[:, :, 0, 0])
 
 
 def _cifar(n: int, options: dict[str, Any]) -> ResNet:

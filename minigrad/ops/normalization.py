@@ -9,8 +9,17 @@ import numpy as np
 from minigrad.backend import Array
 from minigrad.ops.table import op
 
+WIDE = 2048  # numbers in a row: NumPy adds long rows at the speed of memory, and short ones at a fraction of it
+
 
 def _mean(x: Any, axes: tuple[int, ...]) -> Any:
+    if type(x) is np.ndarray and axes == (0, 2, 3) and x.size:
+        channels = x.shape[1]
+        pixels = x.transpose(0, 2, 3, 1).reshape(-1, channels)  # free where the channels are last in memory
+        k = max(1, WIDE // channels)
+        if len(pixels) % k == 0:
+            total = pixels.reshape(-1, k * channels).sum(axis=0).reshape(k, channels).sum(axis=0)
+            return (total / len(pixels)).reshape(1, channels, 1, 1)
     return np.mean(x, axis=axes, keepdims=True)
 
 
