@@ -8,7 +8,6 @@ gradient does not vanish. And the sample is not to blame: the expected loss |W2 
 
 import numpy as np
 
-import minigrad as mg
 from examples.claims import Report
 from minigrad import optim, viz
 
@@ -75,9 +74,3 @@ def _diverged(result):
     """The first step whose loss is beyond the first loss, or not finite."""
     grown = np.flatnonzero(result.history["fun"] > 10 * result.history["fun"][0])
     return int(grown[0]) if len(grown) else (result.nit + 1 if not result.success else np.inf)
-
-
-if __name__ == "__main__":
-    assert mg.__version__
-    for claim in report().claims:
-        print(claim)

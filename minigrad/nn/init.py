@@ -106,10 +106,35 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     diagonal (Mezzadri 2007; Saxe et al. 2014).
     """
     fans(tensor)
-    rows, cols = tensor.shape[0], math.prod(tensor.shape[1:])
+    return tensor.assign_(gain * _orthonormal(tensor.shape[0], math.prod(tensor.shape[1:])).reshape(tensor.shape))
+
+
+def _orthonormal(rows: int, cols: int) -> np.ndarray:
     q, r = np.linalg.qr(generator().standard_normal((max(rows, cols), min(rows, cols))))
     q = q * np.sign(np.diagonal(r))
-    return tensor.assign_(gain * (q if rows >= cols else q.T).reshape(tensor.shape))
+    return q if rows >= cols else q.T
+
+
+def delta_orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """A convolution that keeps norms: an orthogonal matrix between channels at the kernel's center, zeros elsewhere.
+
+    So signals pass any number of convolutional layers without growing or fading (Xiao et al. 2018; notes, section
+    3.4.1).
+
+    Raises:
+        ValueError: not a convolution's weight, fewer outputs than inputs (no map keeps all norms then), or a kernel
+            without a center.
+    """
+    outputs, inputs, *kernel = (*tensor.shape, 0, 0)[: max(tensor.ndim, 2)]
+    if not kernel or outputs < inputs or any(k % 2 == 0 for k in kernel):
+        raise ValueError(
+            f"delta_orthogonal_ needs a convolution's weight (outputs, inputs, *odd kernel) with outputs >= inputs, "
+            f"not shape {tuple(tensor.shape)}"
+        )
+    center: Any = (slice(None), slice(None), *(k // 2 for k in kernel))
+    w = np.zeros(tensor.shape)
+    w[center] = gain * _orthonormal(outputs, inputs)
+    return tensor.assign_(w)
 
 
 BY_NAME: dict[str, Any] = {

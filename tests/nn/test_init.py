@@ -66,3 +66,22 @@ def test_depth_needs_the_gain(nonlinearity, low, high):
     for _ in range(50):
         x = nn.functional.relu(x @ init.kaiming_normal_(weight(500, 500), nonlinearity=nonlinearity).T)
     assert low < np.linalg.norm(x.numpy()) / start < high
+
+
+def test_delta_orthogonal_convolutions_keep_norms():
+    """Row N45: a hundred layers."""
+    mg.manual_seed(0)
+    layer = nn.Conv2d(8, 8, 3, padding=1, bias=False)
+    x = mg.randn(2, 8, 6, 6)
+    z = x
+    for _ in range(100):
+        nn.init.delta_orthogonal_(layer.weight)
+        z = layer(z)
+    assert float((z**2).sum() / (x**2).sum()) == pytest.approx(1, abs=1e-5)
+    wide = nn.Conv1d(3, 5, 5, padding=2, bias=False)
+    nn.init.delta_orthogonal_(wide.weight, gain=2.0)
+    x = mg.randn(4, 3, 7)
+    assert float((wide(x) ** 2).sum() / (x**2).sum()) == pytest.approx(4, abs=1e-5)
+    for shape in ((3, 5, 3, 3), (4, 4, 2, 2), (4, 4)):
+        with pytest.raises(ValueError, match="delta_orthogonal_ needs"):
+            nn.init.delta_orthogonal_(mg.zeros(*shape))

@@ -160,13 +160,19 @@ def test_newton_direction_solves_its_system(seed):
         np.testing.assert_allclose(d, np.linalg.solve(H, b), rtol=1e-8)
 
 
-def test_newton_cg_never_forms_a_hessian_and_meets_negative_curvature():
+def test_newton_cg_never_forms_a_hessian_and_meets_negative_curvature(monkeypatch):
+    """A double well in the first variable, entered from its hump; the rest is a bowl."""
     fun = lambda x: (x[0] ** 2 - 1) ** 2 + (x[1:] ** 2).sum() + 0.1 * x.sum()
     start = np.full(30, 0.1)
+    well = np.roots([4, 0, -4, 0.1])
+    bottom = min((w**2 - 1) ** 2 + 0.1 * w for w in well) - 29 * 0.05**2
+    side = min((w**2 - 1) ** 2 + 0.1 * w for w in well if w > 0) - 29 * 0.05**2
+    from minigrad.optim.problems import MinimizationPoint
+
+    monkeypatch.setattr(MinimizationPoint, "hessian", property(lambda self: pytest.fail("a Hessian was formed")))
     result = optim.minimize(fun, start, "newton-cg")
     assert result.success
-    exact = optim.minimize(fun, start, "trust-region")
-    assert result.fun == pytest.approx(min(exact.fun, result.fun), abs=1e-10)
+    assert min(abs(result.fun - bottom), abs(result.fun - side)) < 1e-10
 
 
 @pytest.mark.parametrize("method", ["lbfgs", "newton-cg", "newton", "trust-region"])
@@ -256,7 +262,7 @@ def test_a_line_that_falls_for_ever():
 
 
 def test_line_searches_refuse_games():
-    from minigrad.optim.method import DirectionSearch, Steepest
+    from minigrad.optim.method import Steepest
     from minigrad.optim.payoffs import Minimax
 
     problem = Minimax(lambda x, y: (x * y).sum(), Variables(np.ones(1), np.ones(1)))
@@ -266,7 +272,6 @@ def test_line_searches_refuse_games():
             search(point, Steepest()(point))
     with pytest.raises(TypeError, match="has no option line_search"):
         optim.minimax(lambda x, y: (x * y).sum(), [1.0], [1.0], "gda", line_search="armijo")
-    assert DirectionSearch is not None
 
 
 # ------------------------------------------------------------------------------------------------------ L-BFGS
