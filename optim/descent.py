@@ -56,10 +56,6 @@ class ProjectedGD(Method):
             raise TypeError(f"ProjectedGD needs constraint=Box(...), Ball(...) or Simplex(...), not {constraint!r}")
         self.search, self.constraint = Constant(lr, schedule), constraint
 
-    @property
-    def parts(self) -> dict[str, Any]:
-        return {"method": self, "search": self.search}
-
     def advance(self, point: Any) -> Step:
         to, t, _ = self.search(point, -point.field)
         return Step(point.problem.at(self.constraint.project(to.theta)), t)
@@ -87,10 +83,6 @@ class Subgradient(Method):
         self.search = Constant(lr, schedule or (lambda k: (k + 1) ** -0.5))
         self.state.update(best=None, best_value=None, average=None, weight=0.0)
 
-    @property
-    def parts(self) -> dict[str, Any]:
-        return {"method": self, "search": self.search}
-
     def advance(self, point: Any) -> Step:
         state = self.state
         if state["best_value"] is None or point.value < state["best_value"]:
@@ -113,8 +105,8 @@ class _Noise:
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def normal(self, k: int, like: Array, shape: Any = None) -> Array:
-        draw = np.random.default_rng([self.seed, k]).standard_normal(like.shape if shape is None else shape)
+    def normal(self, k: int, like: Array) -> Array:
+        draw = np.random.default_rng([self.seed, k]).standard_normal(like.shape)
         return move(draw.astype(like.dtype), home_of(like).name)
 
     def in_ball(self, k: int, like: Array, radius: float) -> Array:
@@ -142,10 +134,6 @@ class NoisyGD(Method):
         if not sigma >= 0:
             raise ValueError(f"sigma must not be negative, but is {sigma}")
         self.search, self.sigma, self.noise = Constant(lr, schedule), sigma, _Noise(seed)
-
-    @property
-    def parts(self) -> dict[str, Any]:
-        return {"method": self, "search": self.search}
 
     def advance(self, point: Any) -> Step:
         xi = self.noise.normal(self.search.state["k"], point.theta)

@@ -51,10 +51,6 @@ class Game(Method):
         self.rule = Rule(rule, self.variables.read(), self.slices, {"lr": lr, **settings}, schedule)
         self.constraints = constraints
 
-    @property
-    def parts(self) -> dict[str, Any]:
-        return {"method": self, "rule": self.rule}
-
     def inside(self, theta: Array) -> Array:
         """theta with each player back in its set."""
         for part, constraint in zip(self.slices, self.constraints, strict=True):
@@ -130,8 +126,8 @@ class ExtraGradient(Game):
 
     def advance(self, point: Any) -> Step:
         ahead = point.theta.copy()
-        for part, group in zip(self.slices, self.rule.optimizer.groups, strict=True):
-            ahead[part] = ahead[part] - group["lr"] * point.field[part]
+        for part, lr in zip(self.slices, self.rule.rates(), strict=True):
+            ahead[part] = ahead[part] - lr * point.field[part]
         middle = point.problem.at(self.inside(ahead))
         return Step(point.problem.at(self.inside(self.rule(point.theta, middle.field))), self.rule.lr)
 

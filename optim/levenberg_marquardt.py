@@ -32,18 +32,17 @@ class LevenbergMarquardt(Method):
 
     kind = LeastSquares
 
-    def problem(self, fun: Callable[..., Any], **options: Any) -> Problem:
-        return with_solver(super().problem(fun, **options), self.solver)
-
     def __init__(self, params: Any, radius: float = 1.0, eta: float = 1e-4, solver: str | None = None) -> None:
         super().__init__(params)
         if not radius > 0:
             raise ValueError(f"radius must be positive, but is {radius}")
         if solver not in (None, "qr", "cholesky", "lsmr"):
             raise ValueError(f"LevenbergMarquardt's solver is 'qr', 'cholesky' or 'lsmr', not {solver!r}")
-        self.factor, self.eta = radius, eta
-        self.solver = solver
+        self.factor, self.eta, self.solver = radius, eta, solver
         self.state.update(radius=None, damping=None, D=None)
+
+    def problem(self, fun: Callable[..., Any], **options: Any) -> Problem:
+        return with_solver(super().problem(fun, **options), self.solver)
 
     def advance(self, point: Any) -> Step:
         return self._matrix_free(point) if point.problem.matrix_free else self._dense(point)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.backend import to_numpy
-from minigrad.optim.method import Method, Step, Stuck
+from minigrad.optim.method import Method
 from minigrad.optim.payoffs import Minimax
 from minigrad.optim.problems import Problem
 from minigrad.optim.result import Result, Status
@@ -67,10 +67,7 @@ def run(
             status = _test(problem, method, stopping, point, nit, start)
             if status is not None:
                 break
-            try:
-                made = method.advance(point)
-            except Stuck as stuck:
-                made = Step(point, 0.0, stuck.status)
+            made = method.attempt(point)
             status = made.status
             new = made.point
             if new is not point:

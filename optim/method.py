@@ -62,7 +62,8 @@ class Method:
 
     @property
     def parts(self) -> dict[str, Any]:
-        return {"method": self}
+        owned = {name: getattr(self, name) for name in ("direction", "search", "rule") if hasattr(self, name)}
+        return {"method": self, **owned}
 
     def problem(self, fun: Callable[..., Any], **options: Any) -> Problem:
         """The problem this method solves."""
@@ -71,8 +72,19 @@ class Method:
         return problem
 
     def advance(self, point: Any) -> Step:
-        """Go on from ``point``."""
+        """Go on from ``point``.
+
+        Raises:
+            Stuck: there is no step from here.
+        """
         raise NotImplementedError
+
+    def attempt(self, point: Any) -> Step:
+        """:meth:`advance`, where being stuck is a status."""
+        try:
+            return self.advance(point)
+        except Stuck as stuck:
+            return Step(point, 0.0, stuck.status)
 
     def answer(self, point: Any) -> Any:
         """The point to return, when the last one is ``point``."""
@@ -103,13 +115,13 @@ class Method:
         with np.errstate(all="ignore"):
             if not np.isfinite(point.value):
                 raise OptimizationError(Status.NON_FINITE, f"{type(self).__name__}.step:")
-            made = self.advance(point)
+            made = self.attempt(point)
         failed = made.status in _FATAL
         self.variables.write(before if failed else made.point.theta)
         self.status = made.status
         if failed and made.status is not None:
             raise OptimizationError(made.status, f"{type(self).__name__}.step:")
-        return Tensor(point.value, dtype=self.variables.arguments[0].arrays()[0].dtype)
+        return Tensor(point.value, dtype=before.dtype)
 
     def zero_grad(self) -> None:
         """Forget the parameters' gradients (``step`` neither needs nor fills them)."""
@@ -142,7 +154,7 @@ class Method:
                 f"this state belongs to {given[0]} of {given[1]} parameters (parts {sorted(given[2])}), not to "
                 f"{mine[0]} of {mine[1]} ({sorted(mine[2])})"
             )
-        home = home_of(self.variables.arguments[0].arrays()[0]).name
+        home = home_of(self.variables.like).name
         for name, part in self.parts.items():
             part.state = {k: v if _plain(v) else move(np.array(v), home) for k, v in state["state"][name].items()}
 
@@ -169,16 +181,8 @@ class DirectionSearch(Method):
         super().__init__(params)
         self.direction, self.search = direction, search
 
-    @property
-    def parts(self) -> dict[str, Any]:
-        return {"method": self, "direction": self.direction, "search": self.search}
-
     def advance(self, point: Any) -> Step:
-        try:
-            d = self.direction(point)
-        except Stuck as stuck:
-            return Step(point, 0.0, stuck.status)
-        step = self.search(point, d)
+        step = self.search(point, self.direction(point))
         if step.point is not point:
             self.direction.moved(point, step.point)
         return step

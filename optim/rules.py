@@ -51,13 +51,17 @@ class Rule:
         """The new theta; only the parts of ``players`` move. ``last``: the step is complete, the schedule goes on."""
         optimizer = self.optimizer
         optimizer.flat.theta[...] = theta
-        for i, part in enumerate(self.splits):
+        for i, (part, lr) in enumerate(zip(self.splits, self.rates(), strict=True)):
             optimizer.parameters[i].grad = wrap(field[part]) if players is None or i in players else None
-            if self.schedule is not None:
-                optimizer.groups[i]["lr"] = self.base[i] * self.schedule(self.k)
+            optimizer.groups[i]["lr"] = lr
         optimizer.step()
         self.k += last
         return optimizer.flat.theta.copy()
+
+    def rates(self) -> list[float]:
+        """The players' learning rates in the step to come."""
+        factor = 1.0 if self.schedule is None else self.schedule(self.k)
+        return [lr * factor for lr in self.base]
 
     @property
     def lr(self) -> float:
@@ -115,10 +119,6 @@ class FirstOrder(Method):
         self.batch: dict[str, Any] = {"batch_size": batch_size, "order": order, "seed": seed}
         if estimate is not None:
             self.state.update(drawn=0)
-
-    @property
-    def parts(self) -> dict[str, Any]:
-        return {"method": self, "rule": self.rule}
 
     def problem(self, fun: Callable[..., Any], **options: Any) -> Problem:
         examples = options.pop("examples", ())

@@ -258,4 +258,4 @@ def minimax(
 
 
 def _root_of_eps(variables: Variables) -> float:
-    return float(np.finfo(variables.arguments[0].arrays()[0].dtype).eps) ** 0.5
+    return float(np.finfo(variables.like.dtype).eps) ** 0.5

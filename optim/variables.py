@@ -53,6 +53,11 @@ class Variables:
         return self.vector([array for argument in self.arguments for array in argument.arrays()])
 
     @property
+    def like(self) -> Array:
+        """An array of theta's dtype, on its backend."""
+        return self.arguments[0].arrays()[0]
+
+    @property
     def split(self) -> int:
         """Where the second player's part of theta begins."""
         return self.offsets[self.counts[0]]

@@ -161,3 +161,24 @@ def test_any_rule_plays():
         assert result.optimality < 0.5
     with pytest.raises(ValueError, match="momentum and weight_decay must not be negative"):
         optim.minimax(bilinear(np.eye(1)), [1.0], [1.0], "gda", momentum=-1)
+
+
+def test_extragradient_looks_ahead_with_the_step_it_takes():
+    """Also under a schedule: the look ahead is as long as the step that follows it, from the first on."""
+    rates = [0.4 * (k + 1) ** -0.5 for k in range(4)]
+    result = optim.minimax(
+        bilinear(np.eye(1)), [1.0], [0.5], "extragradient", lr=0.4, schedule=optim.schedules.diminishing(0.5),
+        maxiter=4, keep_x=True, tol=0.0,
+    )  # fmt: skip
+    z = np.array([1.0, 0.5])
+    field = lambda z: np.array([z[1], -z[0]])
+    for k, eta in enumerate(rates):
+        z = z - eta * field(z - eta * field(z))
+        np.testing.assert_allclose(result.history["x"][k + 1], z, rtol=1e-12)
+    slow = lambda k: 0.1
+    first = optim.minimax(
+        bilinear(np.eye(1)), [1.0], [0.5], "extragradient", lr=1.0, schedule=slow, maxiter=1, tol=0.0
+    )  # a factor that is not 1 at the start
+    z = np.array([1.0, 0.5])
+    z = z - 0.1 * field(z - 0.1 * field(z))
+    assert (first.x[0], first.y[0]) == (pytest.approx(z[0]), pytest.approx(z[1]))

@@ -172,6 +172,15 @@ def test_singular_and_underdetermined():
     np.testing.assert_allclose(damped.x, damped.x[0])  # the shortest solution
 
 
+def test_a_class_that_cannot_go_on_says_so_by_its_status():
+    """At the solution LSMR's step is rounding: the class keeps the parameters, as the function does."""
+    x = mg.Tensor(np.array([1.0, 2.0]), True)
+    lm = optim.LevenbergMarquardt([x], solver="lsmr")
+    lm.step(lambda: x - np.array([1.0, 2.0]))
+    assert lm.status is Status.ROUNDING
+    np.testing.assert_array_equal(x.numpy(), [1, 2])
+
+
 def test_nothing_depends_on_a_parameter():
     result = optim.least_squares(lambda x: x[:2] - 1.0 + 0 * x[2], np.zeros(3))
     assert result.success
