@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.harness import Row, compare, load
-from minigrad.ops.convolution import Geometry, conv, conv_input, conv_weight
+from minigrad.ops.convolution import Geometry, conv, conv_weight
 
 SHAPES = [  # batch, channels in, channels out, size, kernel, stride
     (32, 16, 16, 32, 3, 1),
@@ -39,12 +39,14 @@ def rows() -> Iterator[Row]:
         y = conv(_last(x), w, geometry=geometry)
         g = _last(rng.standard_normal(y.shape, np.float32))
         tx, tw, tg = torch.from_numpy(x), torch.from_numpy(w), torch.from_numpy(np.ascontiguousarray(g))
-        x, needs_input = _last(x), c != 3
+        needs_input = c != 3  # the first layer, whose images come as they are
+        x = _last(x) if needs_input else x
 
         def ours(x: Any = x, w: Any = w, g: Any = g, geometry: Any = geometry, needs: bool = needs_input) -> Any:
             y = conv(x, w, geometry=geometry)
-            gx = conv_input(g, w, shape=x.shape, geometry=geometry) if needs else None
-            return y, gx, conv_weight(x, g, kernel=w.shape[2:], geometry=geometry)
+            if not needs:
+                return y, None, conv_weight(x, g, kernel=w.shape[2:], geometry=geometry)
+            return y, *conv.jointly((0, 1), g, y, x, w, geometry)
 
         def theirs(x: Any = tx, w: Any = tw, g: Any = tg, s: int = s, p: int = p, needs: bool = needs_input) -> Any:
             y = torch.nn.functional.conv2d(x, w, stride=s, padding=p)

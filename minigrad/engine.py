@@ -90,14 +90,23 @@ class Op:
             of the output ``y``; None for an argument that has no gradient. A rule may use operators, NumPy
             functions and other ops, nothing else.
         each: for any number of arguments, one rule ``each(i, g, y, *inputs, **params)`` for the i-th.
+        jointly: in place of rules, where cotangents share work: ``jointly(asked, g, y, *inputs, **params)`` returns the
+            cotangent of every argument, and may leave out (None) those whose index is not in ``asked``.
         view: the output may share memory with the first input.
     """
 
     def __init__(
-        self, name: str, forward: Rule, *rules: Rule | None, each: Rule | None = None, view: bool = False, doc: str = ""
+        self,
+        name: str,
+        forward: Rule,
+        *rules: Any,
+        each: Any = None,
+        jointly: Any = None,
+        view: bool = False,
+        doc: str = "",
     ) -> None:
-        self.name, self.forward, self.view = name, forward, view
-        self.rules: Any = _Each(each) if each is not None else rules
+        self.name, self.forward, self.jointly, self.view = name, forward, jointly, view
+        self.rules: Any = _Each(each or jointly) if each or jointly else rules
         self.__doc__ = doc or f"``{name}``; see ``numpy.{name}``."
 
     def __call__(self, *inputs: Any, **params: Any) -> Any:
@@ -161,8 +170,7 @@ def apply(op: Op, inputs: Sequence[Any], params: dict[str, Any] = _NO_PARAMS) ->
         if isinstance(x, cls):
             any_tensor = True
             arrays.append(x.array)
-            if x.tracked:
-                tracked = True
+            tracked = tracked or x.tracked
         else:
             arrays.append(x)
     try:
@@ -231,6 +239,9 @@ def walk(
     sums: set[Node] = set()  # nodes whose cotangent is a sum made here, which nobody else can see
     heap: list[tuple[int, Node]] = []
 
+    def needed(x: Any) -> bool:
+        return isinstance(x, cls) and x.tracked and (everywhere or key(x) in leading or key(x) in targets)
+
     def receive(x: Tensor, g: Any) -> None:
         node = x.node
         if node is None:
@@ -268,13 +279,11 @@ def walk(
             else:
                 arrays.append(x)
         args, y = (inputs, remember(node)) if create_graph else (arrays, node.out)
-        for i, x in enumerate(inputs):
-            if not (isinstance(x, cls) and x.tracked and (everywhere or key(x) in leading or key(x) in targets)):
-                continue
-            rule = rules[i] if i < len(rules) else None
-            if rule is None:
-                continue
-            gx, array = rule(g, y, *args, **params), x.array
+        asked = [i for i, x in enumerate(inputs) if needed(x) and i < len(rules) and rules[i] is not None]
+        joint = op.jointly(asked, g, y, *args, **params) if op.jointly else None
+        for i in asked:
+            x, array = inputs[i], inputs[i].array
+            gx = joint[i] if joint else rules[i](g, y, *args, **params)
             if type(gx) is not np.ndarray and not kept.issuperset(levels(gx)):
                 gx = sum_levels(gx, kept.union(levels(x)))
             if gx.shape != array.shape:

@@ -26,7 +26,7 @@ def modules():
 
 #: imports run one way, ground floor first
 FLOORS = (
-    "backend memory random arrays errors engine batched gather convolution ops operators tensor creation tree vmap transforms testing "
+    "backend memory random arrays errors engine batched gather parallel convolution ops operators tensor creation tree vmap transforms testing "
     "nn checkpoint data viz"
 ).split()
 

@@ -10,6 +10,8 @@ grouped convolutions) goes the plain way: kh kw shifted matrix products, in NumP
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,8 +52,22 @@ class Geometry(NamedTuple):
         return out[0], out[1]
 
     @property
+    def before(self) -> tuple[int, int]:
+        """The padding above and to the left."""
+        return self.padding[0], self.padding[2]
+
+    @property
     def fast(self) -> bool:
+        """Whether the kernels of convolution.py apply."""
         return self.groups == 1 and self.dilation == (1, 1)
+
+
+LAST, FIRST = (0, 2, 3, 1), (0, 3, 1, 2)  # (N, C, H, W) to channels last, and back
+
+
+def _last(shape: tuple[int, ...]) -> tuple[int, ...]:
+    n, channels, height, width = shape
+    return n, height, width, channels
 
 
 def _kernels_apply(*arrays: Any) -> bool:
@@ -142,11 +158,10 @@ def _conv(x: Any, w: Any, geometry: Geometry) -> Any:
     if not (_kernels_apply(x, w) and geometry.fast):
         return _plain_conv(x, w, geometry)
     out = geometry.output(x.shape[2:], w.shape[2:])
-    y = np.empty((x.shape[0], *out, w.shape[0]), np.result_type(x, w))
-    if y.size:
-        before = (geometry.padding[0], geometry.padding[2])
-        convolution.correlate(convolution.channels_last(x), w.transpose(2, 3, 1, 0), geometry.stride, before, y)
-    return y.transpose(0, 3, 1, 2)
+    if not (x.size and w.size):
+        return np.zeros((len(x), len(w), *out), np.result_type(x, w))
+    y = convolution.correlate(x.transpose(LAST), w.transpose(2, 3, 1, 0), geometry.stride, geometry.before, out)
+    return y.transpose(FIRST)
 
 
 def _conv_input(y: Any, w: Any, shape: tuple[int, ...], geometry: Geometry) -> Any:
@@ -157,29 +172,46 @@ def _conv_input(y: Any, w: Any, shape: tuple[int, ...], geometry: Geometry) -> A
     shape = (y.shape[0], *shape[1:])
     if not (_kernels_apply(y, w) and geometry.fast):
         return _plain_input(y, w, shape, geometry)
-    n, channels, height, width = shape
-    before = (geometry.padding[0], geometry.padding[2])
-    x = convolution.spread(
-        convolution.channels_last(y), w.transpose(2, 3, 1, 0), geometry.stride, before, (n, height, width, channels)
+    if not (y.size and w.size and math.prod(shape)):
+        return np.zeros(shape, np.result_type(y, w))
+    x, _ = convolution.spread(
+        y.transpose(LAST), w.transpose(2, 3, 1, 0), geometry.stride, geometry.before, _last(shape)
     )
-    return x.transpose(0, 3, 1, 2)
+    return x.transpose(FIRST)
 
 
 def _conv_weight(x: Any, y: Any, kernel: tuple[int, int], geometry: Geometry) -> Any:
     if not (_kernels_apply(x, y) and geometry.fast):
         return _plain_weight(x, y, kernel, geometry)
-    before = (geometry.padding[0], geometry.padding[2])
-    w = convolution.correlate_weights(
-        convolution.channels_last(x), convolution.channels_last(y), kernel, geometry.stride, before
-    )
+    if not (x.size and y.size):
+        return np.zeros((y.shape[1], x.shape[1], *kernel), np.result_type(x, y))
+    w = convolution.correlate_weights(x.transpose(LAST), y.transpose(LAST), kernel, geometry.stride, geometry.before)
     return w.transpose(3, 2, 0, 1)
+
+
+def _conv_rules(asked: Sequence[int], g: Any, y: Any, x: Any, w: Any, geometry: Geometry) -> tuple[Any, Any]:
+    """Both cotangents in one sweep over g, where both are asked for."""
+    if len(asked) == 2 and _kernels_apply(g, x, w) and geometry.fast and g.size and x.size:
+        gx, gw = convolution.spread(
+            g.transpose(LAST),
+            w.transpose(2, 3, 1, 0),
+            geometry.stride,
+            geometry.before,
+            _last(x.shape),
+            x.transpose(LAST),
+        )
+        assert gw is not None
+        return gx.transpose(FIRST), gw.transpose(3, 2, 0, 1)
+    return (
+        conv_input(g, w, shape=x.shape, geometry=geometry) if 0 in asked else None,
+        conv_weight(x, g, kernel=w.shape[2:], geometry=geometry) if 1 in asked else None,
+    )
 
 
 conv = Op(
     "conv",
     lambda x, w, geometry: _conv(x, w, geometry),
-    lambda g, y, x, w, geometry: conv_input(g, w, shape=x.shape, geometry=geometry),
-    lambda g, y, x, w, geometry: conv_weight(x, g, kernel=w.shape[2:], geometry=geometry),
+    jointly=_conv_rules,
     doc="y[n, o, h, w] = sum of w[o, c, i, j] x[n, c, h sh + i dh - top, w sw + j dw - left], zero outside x.",
 )
 conv_input: Op = Op(
