@@ -10,7 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
-SUITES = ("mlp", "ops", "transforms", "optimizers", "second_order", "conv", "resnet", "scaling", "memory", "imports")
+SUITES = (
+    "mlp",
+    "ops",
+    "transforms",
+    "optimizers",
+    "second_order",
+    "conv",
+    "layers",
+    "resnet",
+    "scaling",
+    "memory",
+    "imports",
+)
 
 
 def main() -> None:

@@ -570,7 +570,9 @@ case("conv_weight", loop_conv_weight, convolutions("conv_weight"))
 
 
 # ---------------------------------------------------------------------------------------------------- normalization
-def loop_normalize(x: np.ndarray, axes: tuple[int, ...], eps: float) -> np.ndarray:
+def loop_normalize(
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray, axes: tuple[int, ...], eps: float
+) -> np.ndarray:
     """Group by group."""
     y, kept = np.empty_like(x), [a for a in range(x.ndim) if a not in axes]
     for index in np.ndindex(*(x.shape[a] for a in kept)):
@@ -581,13 +583,57 @@ def loop_normalize(x: np.ndarray, axes: tuple[int, ...], eps: float) -> np.ndarr
         y[tuple(where)] = (group - group.sum() / group.size) / math.sqrt(
             ((group - group.mean()) ** 2).sum() / group.size + eps
         )
-    return y
+    return y * weight + bias
 
 
 case(
     "normalize",
     loop_normalize,
     st.sampled_from(
-        [((4, 3), (0,)), ((2, 3, 4), (0, 2)), ((3, 2, 2, 3), (0, 2, 3)), ((2, 5), (1,)), ((3, 1), (0, 1))]
-    ).flatmap(lambda p: arguments(distinct(p[0]), keywords=st.just({"axes": p[1], "eps": 0.1}))),
+        [
+            ((4, 3), (0,), (1, 3)),
+            ((2, 3, 4), (0, 2), (1, 3, 1)),
+            ((3, 2, 2, 3), (0, 2, 3), (1, 2, 1, 1)),
+            ((2, 5), (1,), (5,)),
+            ((3, 1), (0, 1), (1,)),
+        ]
+    ).flatmap(
+        lambda p: arguments(
+            distinct(p[0]), smooth(p[2], -2, 2), smooth(p[2], -2, 2), keywords=st.just({"axes": p[1], "eps": 0.1})
+        )
+    ),
 )
+
+
+# ---------------------------------------------------------------------------------------------------------- pooling
+def loop_windows(x: np.ndarray, kernel: Any, stride: Any, reduce: Any) -> np.ndarray:
+    (kh, kw), (sh, sw) = kernel, stride
+    y = np.zeros((*x.shape[:2], (x.shape[2] - kh) // sh + 1, (x.shape[3] - kw) // sw + 1))
+    for n, c, h, v in np.ndindex(*y.shape):
+        y[n, c, h, v] = reduce(x[n, c, h * sh : h * sh + kh, v * sw : v * sw + kw])
+    return y
+
+
+def loop_window_spread(y: np.ndarray, shape: tuple[int, ...], kernel: Any, stride: Any) -> np.ndarray:
+    x = np.zeros(shape)
+    for n, c, h, v in np.ndindex(*y.shape):
+        top, left = h * stride[0], v * stride[1]
+        x[n, c, top : top + kernel[0], left : left + kernel[1]] += y[n, c, h, v]
+    return x
+
+
+@st.composite
+def pooled(draw: Any, kind: str) -> Any:
+    small = lambda low, high: draw(st.integers(low, high))
+    kernel, stride, out = (small(1, 3), small(1, 3)), (small(1, 3), small(1, 3)), (small(1, 2), small(1, 2))
+    rows, columns = ((m - 1) * s + k + small(0, s - 1) for k, s, m in zip(kernel, stride, out, strict=True))
+    x = (small(0, 2), small(1, 2), rows, columns)
+    keywords = {"kernel": kernel, "stride": stride}
+    if kind == "window_spread":
+        return [draw(smooth((*x[:2], *out), -2, 2))], (), {**keywords, "shape": x}
+    return [draw(distinct(x) if kind == "window_max" else smooth(x, -2, 2))], (), keywords
+
+
+case("window_max", lambda x, kernel, stride: loop_windows(x, kernel, stride, np.max), pooled("window_max"))
+case("window_sum", lambda x, kernel, stride: loop_windows(x, kernel, stride, np.sum), pooled("window_sum"))
+case("window_spread", loop_window_spread, pooled("window_spread"))

@@ -26,7 +26,7 @@ def modules():
 
 #: imports run one way, ground floor first
 FLOORS = (
-    "backend memory random arrays errors engine batched gather parallel convolution ops operators tensor creation tree vmap transforms testing "
+    "backend memory random arrays errors engine batched gather parallel convolution sweeps ops operators tensor creation tree vmap transforms testing "
     "nn checkpoint data viz"
 ).split()
 
@@ -47,7 +47,15 @@ def test_imports_run_one_way(path, name):
 
 def test_public_operations_are_exported():
     internal = {"add_at", "getitem", "norm2", "logabsdet", "detsign", "bce_with_logits"}
-    internal |= {"conv", "conv_input", "conv_weight", "normalize"}  # reached by nn.functional
+    internal |= {
+        "conv",
+        "conv_input",
+        "conv_weight",
+        "normalize",
+        "window_max",
+        "window_sum",
+        "window_spread",
+    }  # reached by nn.functional
     assert {name for name in TABLE if not hasattr(minigrad, name)} == internal
 
 

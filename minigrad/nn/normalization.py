@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from minigrad.arrays import get_default_dtype
-from minigrad.engine import no_grad
+from minigrad.engine import bare
 from minigrad.nn.module import Buffer, Module, Parameter
-from minigrad.ops.normalization import normalize
+from minigrad.ops.normalization import moments, normalize
 from minigrad.tensor import Tensor
 
 
@@ -57,13 +57,11 @@ def batch_norm(
                 f"batch_norm: in training each channel needs more than one value, and shape {tuple(x.shape)} has {n}: "
                 "its normalization would be 0 and so would its gradient. Use a larger batch, or module.eval()"
             )
+        known = moments(bare(x), axes)
         if running_mean is not None and running_var is not None:
-            with no_grad():
-                mean, var = x.detach().mean(axis=axes), x.detach().var(axis=axes)
-                running_mean.assign_((1 - momentum) * running_mean + momentum * mean)
-                running_var.assign_((1 - momentum) * running_var + momentum * (n / (n - 1)) * var)
-        y = normalize(x, axes=axes, eps=eps)
-        return _affine(y, weight, bias, x.ndim)
+            for running, now in ((running_mean, known[0]), (running_var, n / (n - 1) * known[1])):
+                running.assign_((1 - momentum) * running.array + momentum * now.reshape(-1))
+        return normalize(x, _aligned(weight, x), _aligned(bias, x), axes=axes, eps=eps, known=known)
     if running_mean is None or running_var is None:
         raise ValueError("batch_norm: evaluation needs running_mean and running_var; or pass training=True")
     scale = 1 / np.sqrt(running_var + eps)
@@ -85,9 +83,7 @@ def layer_norm(
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if tuple(x.shape[-len(shape) :]) != shape:
         raise ValueError(f"layer_norm: the last axes of {tuple(x.shape)} are not {shape}")
-    y = normalize(x, axes=tuple(range(x.ndim - len(shape), x.ndim)), eps=eps)
-    y = y if weight is None else y * weight
-    return y if bias is None else y + bias
+    return normalize(x, weight, bias, axes=tuple(range(x.ndim - len(shape), x.ndim)), eps=eps)
 
 
 def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
@@ -100,7 +96,9 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
     if num_groups < 1 or channels % num_groups:
         raise ValueError(f"group_norm: num_groups={num_groups} must divide the {channels} channels")
     y = normalize(x.reshape((n, num_groups, channels // num_groups * math.prod(rest))), axes=(2,), eps=eps)
-    return _affine(y.reshape(x.shape), weight, bias, x.ndim)
+    y = y.reshape(x.shape)
+    y = y if weight is None else y * _aligned(weight, x)
+    return y if bias is None else y + _aligned(bias, x)
 
 
 def instance_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
@@ -111,13 +109,12 @@ def instance_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-
     """
     if math.prod(x.shape[2:]) < 2:
         raise ValueError(f"instance_norm: each channel needs more than one position, and shape is {tuple(x.shape)}")
-    return _affine(normalize(x, axes=tuple(range(2, x.ndim)), eps=eps), weight, bias, x.ndim)
+    return normalize(x, _aligned(weight, x), _aligned(bias, x), axes=tuple(range(2, x.ndim)), eps=eps)
 
 
-def _affine(y: Any, weight: Any, bias: Any, ndim: int) -> Tensor:
-    shape = (-1, *[1] * (ndim - 2))
-    y = y if weight is None else y * weight.reshape(shape)
-    return y if bias is None else y + bias.reshape(shape)
+def _aligned(v: Any, x: Any) -> Any:
+    """A vector with one entry for each channel, in a shape that broadcasts against x (N, C, ...)."""
+    return None if v is None else v.reshape((-1, *[1] * (x.ndim - 2)))
 
 
 # ------------------------------------------------------------------------------------------------------ layers

@@ -6,6 +6,7 @@ matrix per axis, y = R x C^T; only maxima are not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from minigrad.backend import home_of, innermost, move
 from minigrad.nn.module import Module
 from minigrad.nn.sizes import Size, sizes
+from minigrad.ops.pooling import window_max, window_spread, window_sum
 from minigrad.tensor import Tensor
 
 
@@ -30,17 +32,17 @@ def max_pool2d(x: Any, kernel_size: Size, stride: Size | None = None, padding: S
     Raises:
         ValueError: a kernel that does not fit, or more padding than half of it.
     """
-    kernel, strides, pads, out = _windows("max_pool2d", x, kernel_size, stride, padding)
-    (kh, kw), (sh, sw), (ph, pw), (ho, wo) = kernel, strides, pads, out
-    lead = x.shape[:-2]
-    if kernel == strides and pads == (0, 0) and x.shape[-2:] == (ho * kh, wo * kw):
-        return x.reshape((*lead, ho, kh, wo, kw)).max(axis=(-3, -1))
-    if any(pads):
-        x = np.pad(x, ((0, 0),) * len(lead) + ((ph, ph), (pw, pw)), constant_values=-np.inf)
-    shifted = [
-        x[..., i : i + (ho - 1) * sh + 1 : sh, j : j + (wo - 1) * sw + 1 : sw] for i in range(kh) for j in range(kw)
-    ]
-    return np.stack(shifted).max(axis=0)
+    kernel, strides, pads, _ = _windows("max_pool2d", x, kernel_size, stride, padding)
+    images = _padded(x, pads, -np.inf)
+    y = window_max(images, kernel=kernel, stride=strides)
+    return y if x.ndim == 4 else y[0]
+
+
+def _padded(x: Any, pads: tuple[int, ...], value: float) -> Any:
+    """(N, C, H, W) with ``value`` around each image."""
+    x = x if x.ndim == 4 else x[None]
+    (ph, pw) = pads
+    return np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=value) if any(pads) else x
 
 
 # --------------------------------------------------------------------------------------------- linear resampling
@@ -63,8 +65,11 @@ def avg_pool2d(
         ValueError: a kernel that does not fit, or more padding than half of it.
     """
     kernel, strides, pads, out = _windows("avg_pool2d", x, kernel_size, stride, padding)
+    if count_include_pad or not any(pads):
+        y = window_sum(_padded(x, pads, 0), kernel=kernel, stride=strides) * (1 / math.prod(kernel))
+        return y if x.ndim == 4 else y[0]
     rows, columns = (
-        _averaging(n, m, [(i * s - p, i * s - p + k) for i in range(m)], count_include_pad)
+        _averaging(n, m, [(i * s - p, i * s - p + k) for i in range(m)])
         for n, m, k, s, p in zip(x.shape[-2:], out, kernel, strides, pads, strict=True)
     )
     return _resampled(x, rows, columns)
@@ -76,23 +81,21 @@ def adaptive_avg_pool2d(x: Any, output_size: Size) -> Tensor:
     ``adaptive_avg_pool2d(x, 1)`` is the mean of every channel.
     """
     wanted = sizes("adaptive_avg_pool2d", "output_size", output_size)
-    if wanted == (1, 1) and x.ndim == 4:  # with the channels last, as convolutions leave them
-        n, channels, height, width = x.shape
-        pixels = x.transpose((0, 2, 3, 1)).reshape((n, height * width, channels))
-        return pixels.mean(axis=1).reshape((n, channels, 1, 1))
+    if wanted == (1, 1) and x.ndim == 4:
+        return window_sum(x, kernel=x.shape[2:], stride=(1, 1)) * (1 / math.prod(x.shape[2:]))
     rows, columns = (
-        _averaging(n, m, [(i * n // m, -(-(i + 1) * n // m)) for i in range(m)], False)
+        _averaging(n, m, [(i * n // m, -(-(i + 1) * n // m)) for i in range(m)])
         for n, m in zip(x.shape[-2:], wanted, strict=True)
     )
     return _resampled(x, rows, columns)
 
 
-def _averaging(n: int, m: int, spans: list[tuple[int, int]], whole: bool) -> np.ndarray:
-    """(m, n): row i averages entries spans[i]; those outside 0 .. n count as zeros (``whole``) or not at all."""
+def _averaging(n: int, m: int, spans: list[tuple[int, int]]) -> np.ndarray:
+    """(m, n): row i averages those of the entries spans[i] that lie inside 0 .. n."""
     matrix = np.zeros((m, n))
     for i, (a, b) in enumerate(spans):
         inside = slice(max(a, 0), min(b, n))
-        matrix[i, inside] = 1 / ((b - a) if whole else (inside.stop - inside.start))
+        matrix[i, inside] = 1 / (inside.stop - inside.start)
     return matrix
 
 
@@ -121,6 +124,9 @@ def interpolate(
         factors = sizes("interpolate", "scale_factor", scale_factor)
         size = tuple(n * f for n, f in zip(x.shape[-2:], factors, strict=True))
     wanted = sizes("interpolate", "size", size)
+    if mode == "nearest" and x.ndim == 4 and all(m % n == 0 for n, m in zip(x.shape[2:], wanted, strict=True)):
+        factors = wanted[0] // x.shape[2], wanted[1] // x.shape[3]
+        return window_spread(x, shape=(*x.shape[:2], *wanted), kernel=factors, stride=factors)
     rows, columns = (
         _nearest(n, m) if mode == "nearest" else _linear(n, m, align_corners)
         for n, m in zip(x.shape[-2:], wanted, strict=True)

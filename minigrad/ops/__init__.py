@@ -8,6 +8,7 @@ from minigrad.ops import (
     linalg,
     losses,
     normalization,
+    pooling,
     reductions,
     shapes,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "losses",
     "normalization",
     "op",
+    "pooling",
     "reductions",
     "shapes",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad import sweeps
 from minigrad.ops.elementwise import clip, erf, multiply, negative, tanh, where
 from minigrad.ops.table import composite, op
 
@@ -21,7 +22,7 @@ def _sigmoid(x: Any) -> Any:
 
 
 sigmoid = op("sigmoid", _sigmoid, lambda g, y, x: g * (y * (1 - y)), doc="1 / (1 + exp(-x)).")
-relu = op("relu", lambda x: np.maximum(x, 0), lambda g, y, x: g * (x > 0), doc="max(x, 0), with slope 0 at 0.")
+relu = op("relu", sweeps.rectify, lambda g, y, x: g * (x > 0), doc="max(x, 0), with slope 0 at 0.")
 softplus_ = op(
     "softplus",
     lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),

@@ -1,0 +1,120 @@
+"""Sweeps over large arrays in plain NumPy: the sums and maps of batch normalization, and relu.
+
+NumPy's inner loops are fast on long contiguous rows and slow on short ones, and on a stretched scalar. So pixels
+(P, C) with few channels are read as long rows of several pixels each, and a few threads take a share of the rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigrad import parallel
+
+WIDE = 2048  # numbers in a row
+WORTHWHILE = 400_000  # numbers in all from which a second thread is worth waking
+PIECE = 1 << 20  # numbers in a piece at most: what a piece needs in between stays in cache
+
+
+def _pieces(work: Callable[[slice], Any], rows: int, width: int) -> list[Any]:
+    threads = parallel.THREADS if rows * width >= WORTHWHILE else 1
+    pieces = parallel.pieces(rows, PIECE // width, threads)
+    return parallel.run(work, pieces) if threads > 1 else [work(piece) for piece in pieces]
+
+
+def _pixels_in_a_row(pixels: np.ndarray) -> int:
+    count, channels = pixels.shape
+    return math.gcd(count, max(1, WIDE // channels))
+
+
+def moments(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and (biased) variance of each column of (P, C), from those of parts (Chan, Golub & LeVeque 1983)."""
+    count, channels = pixels.shape
+    rows = pixels.reshape(-1, channels * _pixels_in_a_row(pixels))
+
+    def work(piece: slice) -> tuple[int, np.ndarray, np.ndarray]:
+        part = rows[piece]
+        mean = part.sum(axis=0) / part.dtype.type(len(part))
+        centered = part - mean
+        return len(part), mean, np.einsum("ij,ij->j", centered, centered)
+
+    parts = _pieces(work, *rows.shape)
+    sizes = np.array([n for n, _, _ in parts], rows.dtype)[:, None, None]
+    means, squares = (np.stack([part[i] for part in parts]).reshape(len(parts), -1, channels) for i in (1, 2))
+    mean = (sizes * means).sum(axis=(0, 1)) / count
+    return mean, (squares + sizes * (means - mean) ** 2).sum(axis=(0, 1)) / count
+
+
+def affine(pixels: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """scale x + shift, channel by channel."""
+    k = _pixels_in_a_row(pixels)
+    rows = pixels.reshape(-1, k * pixels.shape[1])
+    scale, shift, out = np.tile(scale, k), np.tile(shift, k), np.empty_like(rows)
+
+    def work(piece: slice) -> None:
+        part = out[piece]
+        np.multiply(rows[piece], scale, out=part)
+        part += shift
+
+    _pieces(work, *rows.shape)
+    return out.reshape(pixels.shape)
+
+
+def products(g: np.ndarray, pixels: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(sum of g, sum of g (x - mean)) for each channel."""
+    k, channels = _pixels_in_a_row(pixels), pixels.shape[1]
+    rows, g = pixels.reshape(-1, k * channels), g.reshape(-1, k * channels)
+    mean = np.tile(mean, k)
+
+    def work(piece: slice) -> tuple[np.ndarray, np.ndarray]:
+        return g[piece].sum(axis=0), np.einsum("ij,ij->j", rows[piece] - mean, g[piece])
+
+    parts = _pieces(work, *rows.shape)
+    first, second = (np.stack([part[i] for part in parts]).reshape(-1, channels).sum(axis=0) for i in (0, 1))
+    return first, second
+
+
+def combination(g: np.ndarray, a: np.ndarray, pixels: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """a g + b x + c, channel by channel."""
+    k = _pixels_in_a_row(pixels)
+    rows, g = pixels.reshape(-1, k * pixels.shape[1]), g.reshape(-1, k * pixels.shape[1])
+    a, b, c, out = np.tile(a, k), np.tile(b, k), np.tile(c, k), np.empty_like(rows)
+
+    def work(piece: slice) -> None:
+        part = out[piece]
+        np.multiply(g[piece], a, out=part)
+        more = rows[piece] * b
+        more += c
+        part += more
+
+    _pieces(work, *rows.shape)
+    return out.reshape(pixels.shape)
+
+
+def rectify(x: Any) -> Any:
+    """max(x, 0); of a large array against a row of zeros, for NumPy's loop on a stretched scalar is half as fast."""
+    k = math.gcd(x.size, WIDE)
+    if type(x) is not np.ndarray or x.size < 16384 or k < 64:
+        return np.maximum(x, 0)
+    out = np.empty_like(x)
+    np.maximum(x.ravel(order="K").reshape(-1, k), np.zeros(k, x.dtype), out=out.ravel(order="K").reshape(-1, k))
+    return out
+
+
+def image_sums(images: np.ndarray) -> np.ndarray:
+    """(N, C): the sum over all pixels of (N, H, W, C)."""
+    n, height, width, channels = images.shape
+    k = math.gcd(height * width, max(1, WIDE // channels))
+    return images.reshape(n, -1, k * channels).sum(axis=1).reshape(n, k, channels).sum(axis=1)
+
+
+def image_spread(y: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(N, H, W, C) whose pixels are all y (N, C)."""
+    n, channels = y.shape
+    k = math.gcd(math.prod(size), max(1, WIDE // channels))
+    out = np.empty((n, math.prod(size) // k, k * channels), y.dtype)
+    out[...] = np.tile(y, k)[:, None]
+    return out.reshape(n, *size, channels)

@@ -1,0 +1,106 @@
+"""Threads for kernels: every job once, errors raised, nothing left changed, forks."""
+
+import os
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import parallel, sweeps
+from minigrad.nn import functional as F
+from tests import host_only
+
+pytestmark = host_only
+
+
+@pytest.fixture(params=[1, 2, 3])
+def threads(request, monkeypatch):
+    monkeypatch.setattr(parallel, "THREADS", request.param)
+    return request.param
+
+
+def test_every_job_once_and_in_order(threads):
+    done = []
+    assert parallel.run(lambda i: done.append(i) or i * i, range(50)) == [i * i for i in range(50)]
+    assert sorted(done) == list(range(50))
+
+
+@pytest.mark.parametrize("bad", [0, 7, 19])
+def test_an_error_in_a_job_is_raised_and_blas_keeps_its_threads(threads, bad):
+    before = parallel._blas.get() if parallel._blas.get else None
+
+    def work(i):
+        if i == bad:
+            raise ZeroDivisionError("job")
+
+    with pytest.raises(ZeroDivisionError, match="job"):
+        parallel.run(work, range(20))
+    assert parallel._blas.depth == 0
+    assert (parallel._blas.get() if parallel._blas.get else None) == before
+
+
+@pytest.mark.parametrize(("n", "size", "count"), [(0, 3, 2), (1, 3, 2), (10, 3, 2), (10, 100, 4), (7, 1, 2), (5, 2, 1)])
+def test_pieces_cover_everything(n, size, count):
+    pieces = parallel.pieces(n, size, count)
+    assert [i for piece in pieces for i in range(n)[piece]] == list(range(n))
+    assert all(0 < piece.stop - piece.start <= size for piece in pieces)
+    assert len(pieces) % count == 0 or len(pieces) == n
+
+
+def test_results_do_not_depend_on_the_threads(monkeypatch):
+    """Outputs are the same numbers; sums over images may differ in the last digits only."""
+    rng = np.random.default_rng(0)
+    x = mg.Tensor(rng.standard_normal((40, 5, 20, 20)), requires_grad=True)
+    w = mg.Tensor(rng.standard_normal((16, 5, 3, 3)), requires_grad=True)
+    found = []
+    for threads in (1, 2, 3):
+        monkeypatch.setattr(parallel, "THREADS", threads)
+        y = F.max_pool2d(F.batch_norm(F.conv2d(x, w, padding=1), training=True), 2)
+        gx, gw = mg.grad(lambda x, w: (F.max_pool2d(F.conv2d(x, w, padding=1), 2) ** 2).sum(), argnums=(0, 1))(x, w)
+        found.append([y.numpy(), gx.numpy(), gw.numpy()])
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_has_threads_of_its_own(monkeypatch):
+    monkeypatch.setattr(parallel, "THREADS", 2)
+    parallel.run(lambda i: i, range(4))
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if parallel.run(lambda i: i, range(4)) == [0, 1, 2, 3] else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (2048, 3), (1, 7), (4096, 16), (513, 130)])
+def test_sweeps_against_plain_formulas(shape, threads, monkeypatch):
+    monkeypatch.setattr(sweeps, "WORTHWHILE", 1)
+    rng = np.random.default_rng(1)
+    x, g = 100 + rng.standard_normal(shape), rng.standard_normal(shape)
+    a, b, c = rng.standard_normal((3, shape[1]))
+    mean, var = sweeps.moments(x)
+    np.testing.assert_allclose(mean, x.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(var, x.var(axis=0), rtol=1e-10, atol=1e-20)
+    np.testing.assert_allclose(sweeps.affine(x, a, b), a * x + b, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(sweeps.combination(g, a, x, b, c), a * g + b * x + c, rtol=1e-10, atol=1e-10)
+    first, second = sweeps.products(g, x, mean)
+    np.testing.assert_allclose(first, g.sum(axis=0), atol=1e-10)
+    np.testing.assert_allclose(second, (g * (x - mean)).sum(axis=0), atol=1e-9)
+
+
+def test_variance_keeps_its_digits_far_from_zero():
+    """The textbook's E x^2 - (E x)^2 would give a negative number here."""
+    x = (1e4 + np.random.default_rng(2).standard_normal((50_000, 4))).astype(np.float32)
+    x[:40_000] -= 500  # and the parts' means differ
+    np.testing.assert_allclose(sweeps.moments(x)[1], x.astype(float).var(axis=0), rtol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(40, 64, 8, 8), (30000,), (3, 17, 999), (1 << 15,)])
+def test_large_relu_in_any_memory_order(shape):
+    x = np.random.default_rng(3).standard_normal(shape).astype(np.float32)
+    for view in (x, x.T, x[..., ::-1], x[..., ::2], np.moveaxis(x, 0, -1)):
+        np.testing.assert_array_equal(F.relu(mg.Tensor(view)).numpy(), np.where(view > 0, view, 0))
+    x.flat[5] = np.nan
+    assert np.isnan(F.relu(mg.Tensor(x)).numpy().flat[5])
