@@ -40,13 +40,13 @@ class MLP(nn.Sequential):
     ) -> None:
         if len(sizes) < 2:
             raise ValueError(f"MLP needs at least an input and an output size, not {list(sizes)}")
-        hidden = _choose(activation, ACTIVATIONS, "activation")
+        hidden = choose_activation(activation)
         layers: list[nn.Module] = []
         for n_in, n_out in zip(sizes, sizes[1:], strict=False):
             layers += [nn.Linear(n_in, n_out, bias, dtype), hidden()]
         layers.pop()
         if output_activation is not None:
-            layers.append(_choose(output_activation, ACTIVATIONS, "output_activation")())
+            layers.append(choose_activation(output_activation, "output_activation")())
         super().__init__(*layers)
         if init is not None:
             fill = _choose(init, INITIALIZATIONS, "init")
@@ -55,6 +55,15 @@ class MLP(nn.Sequential):
                     fill(layer.weight)
                     if layer.bias is not None:
                         nn.init.zeros_(layer.bias)
+
+
+def choose_activation(choice: Any, what: str = "activation") -> Any:
+    """What makes an activation's modules: ``choice`` itself, or the one of that name.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    return _choose(choice, {**ACTIVATIONS, "identity": nn.Identity}, what)
 
 
 def _choose(choice: Any, table: dict[str, Any], what: str) -> Any:

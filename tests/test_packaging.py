@@ -27,7 +27,7 @@ def modules():
 #: imports run one way, ground floor first
 FLOORS = (
     "backend memory random arrays errors engine batched gather parallel convolution sweeps ops operators tensor creation tree vmap transforms testing "
-    "nn checkpoint data viz"
+    "nn checkpoint data viz optim train"
 ).split()
 
 

@@ -1,5 +1,6 @@
 """Data sets, and batches of them."""
 
+from minigrad.data.augment import compose, pad_crop, random_flip
 from minigrad.data.datasets import DataError, Dataset, cifar10, digits, fashion_mnist, mnist
 from minigrad.data.loader import DataLoader, Standardize, train_test_split
 
@@ -9,8 +10,11 @@ __all__ = [
     "Dataset",
     "Standardize",
     "cifar10",
+    "compose",
     "digits",
     "fashion_mnist",
     "mnist",
+    "pad_crop",
+    "random_flip",
     "train_test_split",
 ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from minigrad.data.augment import Augmentation
 from minigrad.tensor import Tensor
 
 
@@ -26,14 +27,22 @@ class DataLoader:
     Args:
         arrays: one array or a sequence of arrays of the same length.
         drop_last: leave out a last batch that is not full.
-        seed: of the shuffling; None draws one.
+        seed: of the shuffling and the augmentation; None draws one.
+        augment: changes the first array of each batch: a function of it and a random generator, which depends on the
+            seed, the epoch and the batch alone; see :mod:`minigrad.data.augment`.
 
     Raises:
         ValueError: arrays of different lengths, or a batch size below 1.
     """
 
     def __init__(
-        self, arrays: Any, batch_size: int = 32, shuffle: bool = False, drop_last: bool = False, seed: int | None = None
+        self,
+        arrays: Any,
+        batch_size: int = 32,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        seed: int | None = None,
+        augment: Augmentation | None = None,
     ) -> None:
         self.arrays = list(arrays) if isinstance(arrays, (tuple, list)) else [arrays]
         self.n = _lengths("DataLoader", self.arrays)
@@ -41,18 +50,33 @@ class DataLoader:
             raise ValueError(f"DataLoader: batch_size must be at least 1, but is {batch_size}")
         self.batch_size, self.shuffle, self.drop_last = batch_size, shuffle, drop_last
         self.seed = int(np.random.SeedSequence().entropy % 2**32) if seed is None else seed  # type: ignore[operator]
-        self.epoch = 0
+        self.epoch, self.augment = 0, augment
 
     def __len__(self) -> int:
         return self.n // self.batch_size if self.drop_last else -(-self.n // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.n) if self.shuffle else None
-        self.epoch += 1
-        for k in range(len(self)):
+        return self.batches()
+
+    def batches(self, start: int = 0) -> Iterator[tuple[Tensor, ...]]:
+        """The next epoch, from its batch number ``start`` on."""
+        epoch, self.epoch = self.epoch, self.epoch + 1
+        order = np.random.default_rng((self.seed, epoch)).permutation(self.n) if self.shuffle else None
+        for k in range(start, len(self)):
             part = slice(k * self.batch_size, min((k + 1) * self.batch_size, self.n))
             index = part if order is None else order[part]
-            yield tuple(Tensor(array[index]) for array in self.arrays)
+            batch = [array[index] for array in self.arrays]
+            if self.augment is not None:
+                batch[0] = self.augment(batch[0], np.random.default_rng((self.seed, epoch, k)))
+            yield tuple(Tensor(array) for array in batch)
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the sequence of epochs stands."""
+        return {"seed": self.seed, "epoch": self.epoch}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on from there."""
+        self.seed, self.epoch = int(state["seed"]), int(state["epoch"])
 
 
 def train_test_split(*arrays: Any, test_size: float | int = 0.25, seed: int | None = None) -> list[Any]:

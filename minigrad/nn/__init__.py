@@ -33,6 +33,7 @@ from minigrad.nn.module import Buffer, Module, Parameter, StateDictError, functi
 from minigrad.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm
 from minigrad.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d, PixelShuffle, Upsample
 from minigrad.nn.recurrent import GRUCell, LSTMCell, RNNCell
+from minigrad.nn.reparametrization import remove_parametrizations, spectral_norm, weight_norm
 
 __all__ = [
     "ELU",
@@ -88,4 +89,7 @@ __all__ = [
     "functional",
     "functional_call",
     "init",
+    "remove_parametrizations",
+    "spectral_norm",
+    "weight_norm",
 ]

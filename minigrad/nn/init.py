@@ -2,16 +2,28 @@
 
 Each fills a tensor in place, drawing from the generator of ``minigrad.manual_seed`` on the host, and returns it. For a
 layer h = W z with i.i.d. mean-0 entries, Var(h) = fan_in Var(W) E[z^2], and backwards fan_out takes fan_in's place:
-Xavier (Glorot & Bengio 2010) balances the two, Kaiming (He et al. 2015) adds the activation's gain.
+Xavier (Glorot & Bengio 2010) balances the two, Kaiming (He et al. 2015) adds the activation's gain. Which serves what:
+
+    =====================================  ==========================================================================
+    ``xavier_*``                           tanh networks keep their signal; linear ones up to depth/width (N31 - N34)
+    ``kaiming_*``                          relu networks do (N30); where they are deep, Xavier's fade away (T9)
+    ``orthogonal_``, ``delta_orthogonal_``  norms kept exactly by any depth of (convolutional) linear layers (N43 - N45)
+    ``residual_``                          z + W z stays bounded by e whatever the depth (N71)
+    ``fixup_``                             deep residual networks train without normalization (N73)
+    ``lsuv_``                              any network, by measuring
+    =====================================  ==========================================================================
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from minigrad.engine import no_grad
+from minigrad.nn.module import Module
 from minigrad.random import generator
 from minigrad.tensor import Tensor
 
@@ -135,6 +147,97 @@ def delta_orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     w = np.zeros(tensor.shape)
     w[center] = gain * _orthonormal(outputs, inputs)
     return tensor.assign_(w)
+
+
+# ------------------------------------------------------------------------------------------- residual networks
+def residual_(tensor: Tensor, depth: int, gain: float = 1.0) -> Tensor:
+    """N(0, gain^2 / (fan_in L)): for the L branches of z <- z + W z, so that E|y|^2 = (1 + 1/L)^L |x|^2 < e |x|^2.
+
+    With Xavier's scale, 1 / fan_in, it is 2^L |x|^2 (notes, section 5.2; rows N68 to N71).
+
+    Raises:
+        ValueError: a depth below 1.
+    """
+    if depth < 1:
+        raise ValueError(f"residual_: the depth must be at least 1, not {depth}")
+    return normal_(tensor, 0.0, gain / math.sqrt(_fan(tensor, "fan_in") * depth))
+
+
+def fixup_(branches: Sequence[Sequence[Tensor]], head: Tensor | None = None) -> None:
+    """Fixup (Zhang et al. 2019): train residual networks without normalization (row N73).
+
+    In each of the L branches, of m weights: He's initialization times L^(-1 / (2m - 2)), and zero for the last. So the
+    network starts as the identity, and each step changes its output by as much whatever its depth.
+
+    Args:
+        branches: the weights of each residual branch, in order.
+        head: the classifier's weight, which is set to zero too.
+
+    Raises:
+        ValueError: a branch of fewer than two weights; see :func:`residual_`.
+    """
+    depth = len(branches)
+    for weights in branches:
+        if len(weights) < 2:
+            raise ValueError(f"fixup_ needs branches of at least two weights, not {len(weights)}; see residual_")
+        for weight in weights[:-1]:
+            kaiming_normal_(weight, nonlinearity="relu")
+            weight.assign_(weight.array * depth ** (-1 / (2 * len(weights) - 2)))
+        zeros_(weights[-1])
+    if head is not None:
+        zeros_(head)
+
+
+def lsuv_(model: Module, x: Any, tol: float = 0.01, max_iter: int = 10) -> Module:
+    """Layer-sequential unit variance (Mishkin & Matas 2016): measure instead of calculating.
+
+    Every weight is made orthogonal, and then, layer by layer in the order in which the model uses them, divided by the
+    standard deviation of the layer's output on the batch x until that is 1 to within ``tol``. Biases become zero.
+
+    Raises:
+        ValueError: the model has no linear or convolutional layer, or an output has no variance, or not within
+            ``max_iter``.
+    """
+    layers: list[Any] = [
+        m for m in model.modules() if isinstance(vars(m).get("weight"), Tensor) and vars(m)["weight"].ndim > 1
+    ]
+    if not layers:
+        raise ValueError(f"lsuv_: {type(model).__name__} has no layer with a weight matrix")
+    for layer in layers:
+        orthogonal_(layer.weight)
+        if vars(layer).get("bias") is not None:
+            zeros_(layer.bias)
+    done: set[int] = set()
+
+    def scaled(layer: Any, forward: Any) -> Any:
+        def run(*inputs: Any) -> Any:
+            y = forward(*inputs)
+            if id(layer) in done:
+                return y
+            for _ in range(max_iter):
+                std = float(y.std().item())
+                if not 0 < std < math.inf:
+                    raise ValueError(f"lsuv_: an output of {type(layer).__name__} has standard deviation {std}")
+                if abs(std - 1) <= tol:
+                    break
+                layer.weight.assign_(layer.weight.array / std)
+                y = forward(*inputs)
+            else:
+                raise ValueError(f"lsuv_: {type(layer).__name__} is not within {tol} after {max_iter} rounds")
+            done.add(id(layer))
+            return y
+
+        return run
+
+    try:
+        for layer in layers:
+            object.__setattr__(layer, "forward", scaled(layer, layer.forward))
+        with no_grad():
+            model(x)
+    finally:
+        for layer in layers:
+            del layer.forward
+    return model
 
 
 BY_NAME: dict[str, Any] = {

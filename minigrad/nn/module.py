@@ -47,6 +47,12 @@ class Module:
     def __call__(self, *inputs: Any, **kwargs: Any) -> Any:
         return self.forward(*inputs, **kwargs)
 
+    def __getattr__(self, name: str) -> Any:  # called only for what the instance does not hold
+        computed = vars(self.__dict__["parametrizations"]) if "parametrizations" in self.__dict__ else {}
+        if name not in computed:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        return computed[name]()  # a weight that is a function of other parameters: see reparametrization.py
+
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(self.__dict__.get(name), Parameter) and not isinstance(value, (Parameter, type(None))):
             raise TypeError(

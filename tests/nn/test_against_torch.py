@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import nn
+from minigrad import models, nn
 from minigrad.nn import functional as F
 from tests import host_only
 
@@ -143,3 +143,44 @@ def test_recurrent_cells(name):
     a, b = ours(mg.Tensor(x), a), theirs(torch.from_numpy(x), b)
     for u, v in zip(*((a, b) if isinstance(a, tuple) else ((a,), (b,))), strict=True):
         np.testing.assert_allclose(u.numpy(), v.detach().numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["weight_norm", "spectral_norm"])
+@pytest.mark.parametrize("kind", ["Linear", "Conv2d", "ConvTranspose2d"])
+def test_reparametrizations(name, kind):
+    """Keys, values in training (one power iteration a reading) and in evaluation, gradients."""
+    arguments = (4, 3) if kind == "Linear" else (4, 3, 2)
+    x = np.random.default_rng(0).standard_normal((5, 4) if kind == "Linear" else (2, 4, 5, 5)).astype(np.float32)
+    theirs = getattr(torch.nn.utils.parametrizations, name)(getattr(torch.nn, kind)(*arguments))
+    ours = getattr(nn, name)(getattr(nn, kind)(*arguments))
+    ours.load_state_dict({k: v.numpy() for k, v in theirs.state_dict().items()})
+    for train in (True, False):
+        ours.train(train)
+        theirs.train(train)
+        a, b = ours(mg.Tensor(x)), theirs(torch.from_numpy(x))
+        np.testing.assert_allclose(a.numpy(), b.detach().numpy(), atol=1e-5)
+    (a**2).sum().backward()
+    (b**2).sum().backward()
+    gradients = {k: p.grad.numpy() for k, p in theirs.named_parameters()}
+    assert gradients.keys() == {k for k, _ in ours.named_parameters()}
+    for k, p in ours.named_parameters():
+        np.testing.assert_allclose(p.grad.numpy(), gradients[k], atol=2e-4, err_msg=k)
+
+
+def test_a_safetensors_file_of_torch_loads(tmp_path):
+    """The same architecture, written by the other library: the outputs agree."""
+    st = pytest.importorskip("safetensors.torch", reason="safetensors is not installed")
+    from bench.resnet import torch_resnet20
+
+    theirs, ours = torch_resnet20(torch), models.resnet20()
+    x = np.random.default_rng(0).standard_normal((4, 3, 32, 32)).astype(np.float32)
+    theirs(torch.from_numpy(x))
+    theirs.eval()
+    st.save_file(theirs.state_dict(), tmp_path / "resnet.safetensors")
+    ours.load_state_dict(mg.load(tmp_path / "resnet.safetensors"))
+    ours.eval()
+    with torch.no_grad():
+        expected = theirs(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(ours(mg.Tensor(x)).numpy(), expected, atol=1e-5)
+    with pytest.raises(nn.StateDictError, match="missing: layer1.3.conv1.weight"):
+        models.resnet32().load_state_dict(mg.load(tmp_path / "resnet.safetensors"))

@@ -85,3 +85,55 @@ def test_delta_orthogonal_convolutions_keep_norms():
     for shape in ((3, 5, 3, 3), (4, 4, 2, 2), (4, 4)):
         with pytest.raises(ValueError, match="delta_orthogonal_ needs"):
             nn.init.delta_orthogonal_(mg.zeros(*shape))
+
+
+def test_residual_scaling_bounds_the_growth():
+    """Row N71: E|y|^2 = (1 + 1/L)^L |x|^2, against 2^L without it."""
+    rng, d, depth = np.random.default_rng(0), 100, 10
+    mg.manual_seed(0)
+    ratios = []
+    for _ in range(200):
+        x = rng.standard_normal(d)
+        y = x
+        for _ in range(depth):
+            y = y + init.residual_(mg.zeros(d, d, dtype="float64"), depth).numpy() @ y
+        ratios.append((y @ y) / (x @ x))
+    assert np.mean(ratios) == pytest.approx((1 + 1 / depth) ** depth, rel=0.08)
+    with pytest.raises(ValueError, match="at least 1"):
+        init.residual_(mg.zeros(2, 2), 0)
+
+
+def test_fixup_scales_and_errors():
+    mg.manual_seed(0)
+    branches = [[mg.zeros(200, 200) for _ in range(3)] for _ in range(16)]
+    head = mg.ones(10, 200)
+    init.fixup_(branches, head)
+    for a, b, c in branches:
+        for w in (a, b):
+            assert w.numpy().std() == pytest.approx(np.sqrt(2 / 200) * 16 ** (-1 / 4), rel=0.05)
+        assert not c.numpy().any()
+    assert not head.numpy().any()
+    with pytest.raises(ValueError, match="at least two"):
+        init.fixup_([[mg.zeros(2, 2)]])
+
+
+def test_lsuv_gives_every_layer_unit_variance():
+    mg.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(2, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.Tanh(), nn.Flatten(), nn.Linear(128, 30), nn.Linear(30, 5)
+    )
+    x = 7 * mg.randn(50, 2, 8, 8) + 3
+    assert init.lsuv_(model, x) is model
+    seen = []
+    for layer in model:
+        x = layer(x)
+        if vars(layer).get("weight") is not None:
+            seen.append(x.std().item())
+            assert "forward" not in vars(layer)
+    assert len(seen) == 4
+    np.testing.assert_allclose(seen, 1, atol=0.011)
+    with pytest.raises(ValueError, match="standard deviation 0"):
+        init.lsuv_(model, mg.zeros(3, 2, 8, 8))
+    assert not any("forward" in vars(layer) for layer in model)
+    with pytest.raises(ValueError, match="no layer with a weight matrix"):
+        init.lsuv_(nn.ReLU(), mg.zeros(2))
