@@ -22,6 +22,7 @@ from examples.claims import Report
 from minigrad import data, nn, optim
 from minigrad.models import MLP
 from minigrad.nn import functional as F
+from minigrad.train import History, fit
 
 ROWS = ("digits",)
 DATASETS = {"digits": lambda root: data.digits(), "mnist": data.mnist, "fashion-mnist": data.fashion_mnist}
@@ -50,17 +51,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def accuracy(model: nn.Module, x: np.ndarray, y: np.ndarray) -> float:
-    """The share of examples classified right, in batches so that memory stays small."""
-    loader = data.DataLoader((x, y), batch_size=1000)
-    with mg.no_grad():
-        right = sum(F.accuracy(model(images), labels) * len(labels) for images, labels in loader)
-    return right / len(y)
-
-
-def train(args: argparse.Namespace) -> tuple[nn.Module, data.Dataset, data.Standardize, dict[str, list[float]]]:
-    from tqdm import tqdm
-
+def train(args: argparse.Namespace) -> tuple[nn.Module, data.Dataset, data.Standardize, History]:
     mg.manual_seed(args.seed)
     dataset = DATASETS[args.data](args.root)
     scale = data.Standardize.fit(dataset.x_train, axis=None)  # one mean for all pixels
@@ -71,39 +62,31 @@ def train(args: argparse.Namespace) -> tuple[nn.Module, data.Dataset, data.Stand
     make, default_lr = OPTIMIZERS[args.optimizer]
     optimizer = make(model.named_parameters(), lr=default_lr if args.lr is None else args.lr)
     loader = data.DataLoader((x_train, dataset.y_train), args.batch_size, shuffle=True, seed=args.seed)
-    schedule = optim.Scheduler(optimizer, optim.schedules.cosine(args.epochs * len(loader)))
     print(model)
-
-    history: dict[str, list[float]] = {"loss": [], "train accuracy": [], "test accuracy": []}
-    progress = tqdm(range(args.epochs), unit="epoch")
-    for _ in progress:
-        losses, right = [], 0.0
-        for images, labels in loader:
-            logits = model(images)
-            loss = F.cross_entropy(logits, labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            losses.append(loss.item())
-            right += F.accuracy(logits, labels) * len(labels)
-        history["loss"].append(float(np.mean(losses)))
-        history["train accuracy"].append(right / loader.n)
-        history["test accuracy"].append(accuracy(model, x_test, dataset.y_test))
-        progress.set_postfix({name: f"{values[-1]:.4f}" for name, values in history.items()})
+    history = fit(
+        model,
+        F.cross_entropy,
+        loader,
+        optimizer,
+        args.epochs,
+        schedule=optim.schedules.cosine(args.epochs * len(loader)),
+        validation=(x_test, dataset.y_test),
+        metrics={"accuracy": F.accuracy},
+        progress=True,
+    )
     return model, dataset, scale, history
 
 
-def draw_curves(history: dict[str, list[float]], path: Path) -> None:
+def draw_curves(history: History, path: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
-    epochs = range(1, len(history["loss"]) + 1)
+    epochs = range(1, len(history) + 1)
     left.semilogy(epochs, history["loss"])
     left.set(xlabel="epoch", ylabel="training loss")
-    for name in ("train accuracy", "test accuracy"):
-        right.plot(epochs, history[name], label=name)
+    for name, label in (("accuracy", "training"), ("val_accuracy", "test")):
+        right.plot(epochs, history[name], label=label)
     right.set(xlabel="epoch", ylabel="accuracy")
     right.legend()
     figure.savefig(path, dpi=120)
@@ -143,9 +126,9 @@ def main(argv: list[str] | None = None) -> float:
         {"model": model.state_dict(), "args": {k: str(v) for k, v in vars(args).items()}},
         args.out / "model.safetensors",
     )
-    print(f"test accuracy {history['test accuracy'][-1]:.2%} after {args.epochs} epochs, {elapsed:.1f} s")
+    print(f"test accuracy {history['val_accuracy'][-1]:.2%} after {args.epochs} epochs, {elapsed:.1f} s")
     print(f"wrote {', '.join(str(args.out / name) for name in ('curves.png', 'mistakes.png', 'model.safetensors'))}")
-    return history["test accuracy"][-1]
+    return history["val_accuracy"][-1]
 
 
 def report(quick: bool = False) -> Report:

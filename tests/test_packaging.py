@@ -116,7 +116,7 @@ def test_the_core_is_readable_in_one_sitting():
 
 
 @host_only
-@pytest.mark.parametrize("example", [1, 2])
+@pytest.mark.parametrize("example", [1, 2, 3, 4])
 def test_the_readme_prints_what_it_says(example, capsys):
     code = (ROOT / "README.md").read_text().split("```python\n")[example].split("```")[0]
     exec(compile(code, "README.md", "exec"), {})

@@ -1,5 +1,6 @@
 """The examples' claims hold in their quick form, and the runner reports what fails."""
 
+import numpy as np
 import pytest
 
 import examples.__main__ as runner
@@ -23,6 +24,16 @@ def test_claims(name):
 
 def test_the_course_is_covered():
     wanted = {f"N{i}" for i in [1, 2, *range(7, 15), 118, 119, *range(125, 170)]}
+    wanted |= {
+        "N5",
+        "N43",
+        "N44",
+        "N45",
+        *(f"N{i}" for i in range(51, 74)),
+        "N101",
+        "N107",
+        *(f"T{i}" for i in range(10, 21)),
+    }
     wanted |= {f"S{i}" for i in range(24, 28)} | {"T1", "T11", *(f"T{i}" for i in range(22, 27))}
     covered = {row for name in runner.names() for row in runner.load(name).ROWS}
     assert wanted <= covered
@@ -62,3 +73,21 @@ def test_runner(tmp_path, capsys, monkeypatch):
     assert "raised RuntimeError: on purpose" in capsys.readouterr().out
     monkeypatch.setattr(Broken, "report", staticmethod(lambda quick: Report([Claim("N1", "wrong", 2.0, 0.0, 1.0)])))
     assert runner.main(["--check", "momentum"]) == 1
+
+
+@pytest.mark.parametrize("model", ["cnn", "resnet20"])
+def test_images_of_ones_own(tmp_path, capsys, model):
+    """From an .npz; interrupted after an epoch, the run goes on."""
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("safetensors")
+    from examples import train_images
+
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (256, 3, 8, 8)).astype(np.uint8), rng.integers(0, 10, 256)
+    np.savez(tmp_path / "own.npz", x_train=x, y_train=y, x_test=x[:50], y_test=y[:50])
+    arguments = ["--root", str(tmp_path / "own.npz"), "--out", str(tmp_path / "out"), "--model", model]
+    train_images.main([*arguments, "--epochs", "1"])
+    history = train_images.main([*arguments, "--epochs", "2"])
+    assert len(history) == 2
+    assert {"curves.png", "model.safetensors", "run.safetensors"} <= {p.name for p in (tmp_path / "out").iterdir()}
+    assert "accuracy" in capsys.readouterr().out
