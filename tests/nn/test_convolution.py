@@ -148,3 +148,21 @@ def test_a_convolution_is_trained():
 def test_errors_show_the_arithmetic(call, message):
     with pytest.raises(ValueError, match=message):
         call(mg.Tensor(draw(2, 4, 5, 5)), mg.Tensor(draw(6, 4, 3, 3)))
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("channels", [2, 6])
+def test_mixed_precision(stride, channels):
+    """float32 images with float64 weights: computed and returned in float64, each gradient in its own dtype."""
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((3, channels, 9, 8)).astype(np.float32), rng.standard_normal((4, channels, 3, 3))
+    a, b = mg.Tensor(x, requires_grad=True), mg.Tensor(w, requires_grad=True)
+    y = F.conv2d(a, b, stride=stride, padding=1)
+    expected = F.conv2d(mg.Tensor(x.astype(float)), b, stride=stride, padding=1)
+    assert y.dtype == np.float64
+    np.testing.assert_allclose(y.numpy(), expected.numpy(), rtol=1e-12, atol=1e-12)
+    y.sum().backward()
+    assert (a.grad.dtype, b.grad.dtype) == (np.float32, np.float64)
+    c = mg.Tensor(x.astype(float), requires_grad=True)
+    F.conv2d(c, mg.Tensor(w), stride=stride, padding=1).sum().backward()
+    np.testing.assert_allclose(a.grad.numpy(), c.grad.numpy(), atol=1e-4)
