@@ -15,6 +15,7 @@ import minigrad as mg
 from examples.claims import Report
 from minigrad import data, models, optim
 from minigrad.nn import functional as F
+from minigrad.train import fit
 
 ROWS = ("T19", "T20")
 
@@ -43,15 +44,9 @@ def random_labels(width: int, n: int, epochs: int, seed: int = 0) -> float:
     x, y = d.x_train[:n].reshape(n, 64), np.random.default_rng(seed).integers(10, size=n)
     mg.manual_seed(seed)
     model = models.MLP((64, width, 10), init="kaiming_normal")
-    optimizer = optim.Adam(model.parameters(), 3e-3)
-    schedule = optim.Scheduler(optimizer, optim.schedules.cosine(epochs * -(-n // 100), floor=0.01))
-    for _ in range(epochs):
-        for images, labels in data.DataLoader((x, y), 100, shuffle=True, seed=seed):
-            loss = F.cross_entropy(model(images), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
+    loader = data.DataLoader((x, y), 100, shuffle=True, seed=seed)
+    schedule = optim.schedules.cosine(epochs * len(loader), floor=0.01)
+    fit(model, F.cross_entropy, loader, optim.Adam(model.parameters(), 3e-3), epochs, schedule=schedule)
     with mg.no_grad():
         return 1 - F.accuracy(model(mg.Tensor(x)), mg.Tensor(y))
 

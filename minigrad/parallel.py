@@ -31,7 +31,7 @@ def cores() -> int:
 THREADS = int(os.environ.get("MINIGRAD_THREADS") or min(8, cores()))
 
 _pool: ThreadPoolExecutor | None = None
-_scratch = threading.local()
+_own = threading.local()  # each thread's scratch memory, and whether it is at work
 
 
 def run(work: Callable[[Job], Result], jobs: Sequence[Job]) -> list[Result]:
@@ -39,14 +39,18 @@ def run(work: Callable[[Job], Result], jobs: Sequence[Job]) -> list[Result]:
 
     Waking a thread takes some 50 us: worth it for jobs of 100 us or more. An exception in a job is raised here.
     """
-    if THREADS == 1 or len(jobs) < 2:
+    if THREADS == 1 or len(jobs) < 2 or getattr(_own, "inside", False):  # a job's own jobs stay on its thread
         return [work(job) for job in jobs]
     results: list[Any] = [None] * len(jobs)
     turn = count()
 
     def loop() -> None:
-        while (i := next(turn)) < len(jobs):  # next() of a count is atomic
-            results[i] = work(jobs[i])
+        _own.inside = True
+        try:
+            while (i := next(turn)) < len(jobs):  # next() of a count is atomic
+                results[i] = work(jobs[i])
+        finally:
+            _own.inside = False
 
     with _blas:
         helpers = [_executor().submit(loop) for _ in range(min(THREADS, len(jobs)) - 1)]
@@ -73,9 +77,9 @@ def pieces(n: int, size: int, threads: int) -> list[slice]:
 def scratch(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Uninitialized memory of this thread, valid until its next call: kept, so that it stays in the core's cache."""
     needed = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    memory = getattr(_scratch, "memory", None)
+    memory = getattr(_own, "memory", None)
     if memory is None or memory.size < needed:
-        memory = _scratch.memory = np.empty(needed, np.uint8)
+        memory = _own.memory = np.empty(needed, np.uint8)
     return memory[:needed].view(dtype).reshape(shape)
 
 

@@ -1,6 +1,7 @@
 """Threads for kernels: every job once, errors raised, nothing left changed, forks."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -23,6 +24,14 @@ def test_every_job_once_and_in_order(threads):
     done = []
     assert parallel.run(lambda i: done.append(i) or i * i, range(50)) == [i * i for i in range(50)]
     assert sorted(done) == list(range(50))
+
+
+def test_jobs_within_jobs_and_threads_beside_them(threads):
+    """Neither waits for ever."""
+    squares = lambda n: parallel.run(lambda i: i * i, range(n))
+    assert parallel.run(squares, range(30)) == [[i * i for i in range(n)] for n in range(30)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(squares, range(30))) == [[i * i for i in range(n)] for n in range(30)]
 
 
 @pytest.mark.parametrize("bad", [0, 7, 19])

@@ -12,6 +12,8 @@ from minigrad.batched import levels_of
 from minigrad.engine import Op, bare
 from minigrad.ops.table import composite
 
+LARGE = 1 << 16  # numbers from which sweeps.py is faster than a few NumPy calls
+
 Moments = tuple[Any, Any]  # mean and variance, with the shape of x but 1 along the axes they are over
 
 
@@ -93,7 +95,7 @@ def normalize(
 
 # --------------------------------------------------- NumPy arrays (N, C, ...), normalized by channel, in long rows
 def _by_channel(x: Any, axes: tuple[int, ...]) -> bool:
-    return type(x) is np.ndarray and axes == (0, *range(2, x.ndim)) and x.size > 0
+    return type(x) is np.ndarray and x.size >= LARGE and axes == (0, *range(2, x.ndim))
 
 
 def _pixels(x: np.ndarray) -> np.ndarray:

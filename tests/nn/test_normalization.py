@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import nn
 from minigrad.nn import functional as F
+from minigrad.ops import normalization
 from minigrad.testing import check_grads
+from tests import host_only
 
 
 def draw(*shape, seed=0):
@@ -128,3 +130,23 @@ def test_layers_have_pytorchs_names_and_defaults():
 def test_errors(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@host_only
+@pytest.mark.parametrize("shape", [(6, 3), (4, 3, 5), (4, 3, 2, 5)])
+@pytest.mark.parametrize("affine", [True, False])
+def test_large_arrays_take_another_way_to_the_same_place(monkeypatch, shape, affine):
+    """Values, and derivatives of both orders, of the sweeps over long rows; whatever the order in memory."""
+    x = draw(*shape)
+    w, b = (mg.Tensor(draw(3, seed=s)) if affine else None for s in (1, 2))
+    f = lambda x, *wb: F.batch_norm(x, weight=wb[0] if wb else None, bias=wb[1] if wb else None, training=True)
+    arguments = [x, *(v for v in (w, b) if v is not None)]
+    slopes = mg.grad(lambda *a: (f(*a) ** 3).sum(), argnums=tuple(range(len(arguments))))
+    small = [f(*map(mg.Tensor, arguments)), *slopes(*map(mg.Tensor, arguments))]
+    monkeypatch.setattr(normalization, "LARGE", 1)
+    last = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+    for array in (x, last):
+        large = [f(mg.Tensor(array), *arguments[1:]), *slopes(mg.Tensor(array), *map(mg.Tensor, arguments[1:]))]
+        for a, b in zip(small, large, strict=True):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-10, atol=1e-10)
+    check_grads(f, *arguments, order=2)
