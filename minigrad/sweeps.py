@@ -96,12 +96,35 @@ def combination(g: np.ndarray, a: np.ndarray, pixels: np.ndarray, b: np.ndarray,
 
 def rectify(x: Any) -> Any:
     """max(x, 0); of a large array against a row of zeros, for NumPy's loop on a stretched scalar is half as fast."""
-    k = math.gcd(x.size, WIDE)
-    if type(x) is not np.ndarray or x.size < 16384 or k < 64:
+    rows = _rows(x)
+    if not rows:
         return np.maximum(x, 0)
-    out = np.empty_like(x)
-    np.maximum(x.ravel(order="K").reshape(-1, k), np.zeros(k, x.dtype), out=out.ravel(order="K").reshape(-1, k))
+    (flat,), out = rows, np.empty_like(x)
+    zeros, made = np.zeros(flat.shape[1], x.dtype), out.ravel(order="K").reshape(flat.shape)
+    _pieces(lambda piece: np.maximum(flat[piece], zeros, out=made[piece]), *flat.shape)
     return out
+
+
+def gate(g: Any, x: Any) -> Any:
+    """g where x > 0, zero elsewhere."""
+    rows = _rows(x, g)
+    if not rows:
+        return g * (x > 0)
+    (flat, slopes), out = rows, np.empty_like(g)
+    made = out.ravel(order="K").reshape(flat.shape)
+    _pieces(lambda piece: np.multiply(slopes[piece], flat[piece] > 0, out=made[piece]), *flat.shape)
+    return out
+
+
+def _rows(*arrays: Any) -> list[np.ndarray]:
+    """Large NumPy arrays that lie alike in memory, without gaps, as views of long rows; an empty list for others."""
+    first = arrays[0]
+    k = math.gcd(first.size, WIDE)
+    if first.size < 16384 or k < 64 or any(type(a) is not np.ndarray for a in arrays):
+        return []
+    rows = [a.ravel(order="K").reshape(-1, k) for a in arrays]
+    alike = all(a.strides == first.strides and a.dtype == first.dtype for a in arrays)
+    return rows if alike and all(np.may_share_memory(a, row) for a, row in zip(arrays, rows, strict=True)) else []
 
 
 def image_sums(images: np.ndarray) -> np.ndarray:

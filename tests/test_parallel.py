@@ -106,10 +106,24 @@ def test_variance_keeps_its_digits_far_from_zero():
     np.testing.assert_allclose(sweeps.moments(x)[1], x.astype(float).var(axis=0), rtol=1e-3)
 
 
-@pytest.mark.parametrize("shape", [(40, 64, 8, 8), (30000,), (3, 17, 999), (1 << 15,)])
-def test_large_relu_in_any_memory_order(shape):
-    x = np.random.default_rng(3).standard_normal(shape).astype(np.float32)
-    for view in (x, x.T, x[..., ::-1], x[..., ::2], np.moveaxis(x, 0, -1)):
-        np.testing.assert_array_equal(F.relu(mg.Tensor(view)).numpy(), np.where(view > 0, view, 0))
+@pytest.mark.parametrize("shape", [(40, 64, 8, 8), (30000,), (3, 17, 999), (1 << 15,), (700, 1024)])
+def test_large_relu_in_any_memory_order(shape, threads):
+    rng = np.random.default_rng(3)
+    x, g = (rng.standard_normal(shape).astype(np.float32) for _ in range(2))
+    for view in (
+        lambda a: a,
+        np.transpose,
+        lambda a: a[..., ::-1],
+        lambda a: a[..., ::2],
+        lambda a: np.moveaxis(a, 0, -1),
+    ):
+        a, b = view(x), view(g)
+        t = mg.Tensor(a, requires_grad=True)
+        y = F.relu(t)
+        np.testing.assert_array_equal(y.numpy(), np.where(a > 0, a, 0))
+        for slopes in (b, np.ascontiguousarray(b), np.asfortranarray(b)):
+            t.grad = None
+            F.relu(t).backward(mg.Tensor(slopes))
+            np.testing.assert_array_equal(t.grad.numpy(), np.where(a > 0, b, 0))
     x.flat[5] = np.nan
     assert np.isnan(F.relu(mg.Tensor(x)).numpy().flat[5])

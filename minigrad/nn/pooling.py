@@ -1,7 +1,7 @@
 """Pooling and resampling of images: functions with PyTorch's arguments, and layers.
 
-Averages, adaptive averages and interpolation are all linear along each axis, so each is a product with one small
-matrix per axis, y = R x C^T; only maxima are not.
+Maxima and averages over windows are operations of their own. Adaptive averages and interpolation are linear along each
+axis, so each is a product with one small matrix per axis, y = R x C^T.
 """
 
 from __future__ import annotations

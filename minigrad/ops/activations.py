@@ -22,7 +22,7 @@ def _sigmoid(x: Any) -> Any:
 
 
 sigmoid = op("sigmoid", _sigmoid, lambda g, y, x: g * (y * (1 - y)), doc="1 / (1 + exp(-x)).")
-relu = op("relu", sweeps.rectify, lambda g, y, x: g * (x > 0), doc="max(x, 0), with slope 0 at 0.")
+relu = op("relu", sweeps.rectify, lambda g, y, x: sweeps.gate(g, x), doc="max(x, 0), with slope 0 at 0.")
 softplus_ = op(
     "softplus",
     lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),

@@ -161,7 +161,7 @@ def _max_rule(g: Any, y: Any, x: Any, kernel: Pair, stride: Pair) -> Any:
     out = _out(x.shape, kernel, stride)
     if not all(type(v) is np.ndarray for v in (g, y, x)):
         masks = [(entry == bare(y)).astype(g.dtype) for entry in _entries_first(bare(x), kernel, stride, out)]
-        share, total = g / sum(masks), 0
+        share, total = g / np.maximum(sum(masks), 1), 0
         geometry = Geometry(stride, (0, 0, 0, 0), (1, 1), x.shape[1])
         for i, mask in enumerate(masks):
             one = np.eye(len(masks))[i].reshape(kernel)
@@ -173,7 +173,7 @@ def _max_rule(g: Any, y: Any, x: Any, kernel: Pair, stride: Pair) -> Any:
     def work(images: slice) -> None:
         top = y[images]
         masks = [entry == top for entry in _entries(last[images], kernel, stride, out)]
-        count = masks[0].astype(np.uint8)
+        count = masks[0].astype(np.min_scalar_type(len(masks)))
         for mask in masks[1:]:
             count += mask
         share = g[images] / np.maximum(count, 1)  # no entry equals a maximum that is NaN

@@ -117,3 +117,11 @@ def test_layers():
 def test_errors(call, message):
     with pytest.raises(ValueError, match=message):
         call(mg.Tensor(x))
+
+
+@pytest.mark.parametrize("size", [2, 16, 20])
+def test_equal_maxima_share_the_gradient(size):
+    """Also where they are more than a byte counts."""
+    t = mg.zeros(2, 3, size, size, requires_grad=True)
+    F.max_pool2d(t, size).sum().backward()
+    np.testing.assert_allclose(t.grad.numpy(), 1 / size**2, rtol=1e-6)
