@@ -15,12 +15,13 @@ import numpy as np
 from minigrad import parallel
 
 WIDE = 2048  # numbers in a row
-WORTHWHILE = 400_000  # numbers in all from which a second thread is worth waking
+WORTHWHILE = 1_200_000  # numbers in all, times sweeps, from which a second thread is worth waking
 PIECE = 1 << 20  # numbers in a piece at most: what a piece needs in between stays in cache
 
 
-def _pieces(work: Callable[[slice], Any], rows: int, width: int) -> list[Any]:
-    threads = parallel.THREADS if rows * width >= WORTHWHILE else 1
+def _pieces(work: Callable[[slice], Any], sweeps: int, rows: int, width: int) -> list[Any]:
+    """work(piece) for pieces of the rows, on several threads where there is enough to do."""
+    threads = parallel.THREADS if sweeps * rows * width >= WORTHWHILE else 1
     pieces = parallel.pieces(rows, PIECE // width, threads)
     return parallel.run(work, pieces) if threads > 1 else [work(piece) for piece in pieces]
 
@@ -41,7 +42,7 @@ def moments(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         centered = part - mean
         return len(part), mean, np.einsum("ij,ij->j", centered, centered)
 
-    parts = _pieces(work, *rows.shape)
+    parts = _pieces(work, 3, *rows.shape)
     sizes = np.array([n for n, _, _ in parts], rows.dtype)[:, None, None]
     means, squares = (np.stack([part[i] for part in parts]).reshape(len(parts), -1, channels) for i in (1, 2))
     mean = (sizes * means).sum(axis=(0, 1)) / count
@@ -59,7 +60,7 @@ def affine(pixels: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarr
         np.multiply(rows[piece], scale, out=part)
         part += shift
 
-    _pieces(work, *rows.shape)
+    _pieces(work, 2, *rows.shape)
     return out.reshape(pixels.shape)
 
 
@@ -72,7 +73,7 @@ def products(g: np.ndarray, pixels: np.ndarray, mean: np.ndarray) -> tuple[np.nd
     def work(piece: slice) -> tuple[np.ndarray, np.ndarray]:
         return g[piece].sum(axis=0), np.einsum("ij,ij->j", rows[piece] - mean, g[piece])
 
-    parts = _pieces(work, *rows.shape)
+    parts = _pieces(work, 3, *rows.shape)
     first, second = (np.stack([part[i] for part in parts]).reshape(-1, channels).sum(axis=0) for i in (0, 1))
     return first, second
 
@@ -90,7 +91,7 @@ def combination(g: np.ndarray, a: np.ndarray, pixels: np.ndarray, b: np.ndarray,
         more += c
         part += more
 
-    _pieces(work, *rows.shape)
+    _pieces(work, 4, *rows.shape)
     return out.reshape(pixels.shape)
 
 
@@ -101,7 +102,7 @@ def rectify(x: Any) -> Any:
         return np.maximum(x, 0)
     (flat,), out = rows, np.empty_like(x)
     zeros, made = np.zeros(flat.shape[1], x.dtype), out.ravel(order="K").reshape(flat.shape)
-    _pieces(lambda piece: np.maximum(flat[piece], zeros, out=made[piece]), *flat.shape)
+    _pieces(lambda piece: np.maximum(flat[piece], zeros, out=made[piece]), 1, *flat.shape)
     return out
 
 
@@ -112,7 +113,7 @@ def gate(g: Any, x: Any) -> Any:
         return g * (x > 0)
     (flat, slopes), out = rows, np.empty_like(g)
     made = out.ravel(order="K").reshape(flat.shape)
-    _pieces(lambda piece: np.multiply(slopes[piece], flat[piece] > 0, out=made[piece]), *flat.shape)
+    _pieces(lambda piece: np.multiply(slopes[piece], flat[piece] > 0, out=made[piece]), 2, *flat.shape)
     return out
 
 
