@@ -160,7 +160,7 @@ def report(quick: bool = False) -> Report:
         for seed in range(1 if quick else 2):
             distance, real = line(loss, seed, steps)
             out.at_most(
-                row, f"{loss}, seed {seed}: W1 to N(3, .25) after {steps} steps", distance, 0.3 if quick else 0.15
+                row, f"{loss}, seed {seed}: W1 to N(3, .25) after {steps} steps", distance, 0.5 if quick else 0.15
             )
             if loss == "minimax":
                 out.between(row, "D on real numbers, 1/2 at the equilibrium", real, 0.4, 0.6)

@@ -126,7 +126,7 @@ def main(argv: list[str] | None = None) -> History:
     start = time.perf_counter()
     history = train(
         model, dataset, args.epochs, args.lr, args.seed,
-        progress=True, checkpoint=args.out / "run.safetensors", resume=True,
+        progress=True, checkpoint=args.out / "run.safetensors", checkpoint_every=100, resume=True,
     )  # fmt: skip
     draw(history).savefig(args.out / "curves.png", dpi=120)
     mg.save(model, args.out / "model.safetensors")

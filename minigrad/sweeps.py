@@ -128,17 +128,18 @@ def _rows(*arrays: Any) -> list[np.ndarray]:
     return rows if alike and all(np.may_share_memory(a, row) for a, row in zip(arrays, rows, strict=True)) else []
 
 
-def image_sums(images: np.ndarray) -> np.ndarray:
-    """(N, C): the sum over all pixels of (N, H, W, C)."""
+def image_sums(images: np.ndarray, scale: float) -> np.ndarray:
+    """(N, C): the sum over all pixels of (N, H, W, C), times ``scale``."""
     n, height, width, channels = images.shape
-    k = math.gcd(height * width, max(1, WIDE // channels))
-    return images.reshape(n, -1, k * channels).sum(axis=1).reshape(n, k, channels).sum(axis=1)
+    k = math.gcd(height * width, max(1, WIDE // 4 // channels))
+    rows = images.reshape(n, -1, k * channels).sum(axis=1)
+    return (np.full((1, k), scale, rows.dtype) @ rows.reshape(n, k, channels)).reshape(n, channels)
 
 
 def image_spread(y: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(N, H, W, C) whose pixels are all y (N, C)."""
     n, channels = y.shape
-    k = math.gcd(math.prod(size), max(1, WIDE // channels))
+    k = math.gcd(math.prod(size), max(1, WIDE // 4 // channels))
     out = np.empty((n, math.prod(size) // k, k * channels), y.dtype)
     out[...] = np.tile(y, k)[:, None]
     return out.reshape(n, *size, channels)

@@ -614,11 +614,11 @@ def loop_windows(x: np.ndarray, kernel: Any, stride: Any, reduce: Any) -> np.nda
     return y
 
 
-def loop_window_spread(y: np.ndarray, shape: tuple[int, ...], kernel: Any, stride: Any) -> np.ndarray:
+def loop_window_spread(y: np.ndarray, shape: tuple[int, ...], kernel: Any, stride: Any, scale: float) -> np.ndarray:
     x = np.zeros(shape)
     for n, c, h, v in np.ndindex(*y.shape):
         top, left = h * stride[0], v * stride[1]
-        x[n, c, top : top + kernel[0], left : left + kernel[1]] += y[n, c, h, v]
+        x[n, c, top : top + kernel[0], left : left + kernel[1]] += scale * y[n, c, h, v]
     return x
 
 
@@ -629,11 +629,17 @@ def pooled(draw: Any, kind: str) -> Any:
     rows, columns = ((m - 1) * s + k + small(0, s - 1) for k, s, m in zip(kernel, stride, out, strict=True))
     x = (small(0, 2), small(1, 2), rows, columns)
     keywords = {"kernel": kernel, "stride": stride}
+    if kind != "window_max":
+        keywords["scale"] = draw(st.sampled_from([1.0, 0.25]))
     if kind == "window_spread":
         return [draw(smooth((*x[:2], *out), -2, 2))], (), {**keywords, "shape": x}
     return [draw(distinct(x) if kind == "window_max" else smooth(x, -2, 2))], (), keywords
 
 
 case("window_max", lambda x, kernel, stride: loop_windows(x, kernel, stride, np.max), pooled("window_max"))
-case("window_sum", lambda x, kernel, stride: loop_windows(x, kernel, stride, np.sum), pooled("window_sum"))
+case(
+    "window_sum",
+    lambda x, kernel, stride, scale: scale * loop_windows(x, kernel, stride, np.sum),
+    pooled("window_sum"),
+)
 case("window_spread", loop_window_spread, pooled("window_spread"))

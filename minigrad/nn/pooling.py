@@ -66,7 +66,7 @@ def avg_pool2d(
     """
     kernel, strides, pads, out = _windows("avg_pool2d", x, kernel_size, stride, padding)
     if count_include_pad or not any(pads):
-        y = window_sum(_padded(x, pads, 0), kernel=kernel, stride=strides) * (1 / math.prod(kernel))
+        y = window_sum(_padded(x, pads, 0), kernel=kernel, stride=strides, scale=1 / math.prod(kernel))
         return y if x.ndim == 4 else y[0]
     rows, columns = (
         _averaging(n, m, [(i * s - p, i * s - p + k) for i in range(m)])
@@ -82,7 +82,7 @@ def adaptive_avg_pool2d(x: Any, output_size: Size) -> Tensor:
     """
     wanted = sizes("adaptive_avg_pool2d", "output_size", output_size)
     if wanted == (1, 1) and x.ndim == 4:
-        return window_sum(x, kernel=x.shape[2:], stride=(1, 1)) * (1 / math.prod(x.shape[2:]))
+        return window_sum(x, kernel=x.shape[2:], stride=(1, 1), scale=1 / max(1, math.prod(x.shape[2:])))
     rows, columns = (
         _averaging(n, m, [(i * n // m, -(-(i + 1) * n // m)) for i in range(m)])
         for n, m in zip(x.shape[-2:], wanted, strict=True)

@@ -57,18 +57,18 @@ def _depthwise(x: Any, channels: int, entries: np.ndarray) -> Any:
     return move(weights, home_of(innermost(x)).name)
 
 
-def _sum(x: Any, kernel: Pair, stride: Pair) -> Any:
+def _sum(x: Any, kernel: Pair, stride: Pair, scale: float) -> Any:
     if type(x) is not np.ndarray:
         geometry = Geometry(stride, (0, 0, 0, 0), (1, 1), x.shape[1])
-        return conv.forward(x, _depthwise(x, x.shape[1], np.ones(kernel)), geometry)
+        return conv.forward(x, _depthwise(x, x.shape[1], np.full(kernel, scale)), geometry)
     out, last = _out(x.shape, kernel, stride), _last(x)
     if kernel == x.shape[2:] and x.size:
-        return sweeps.image_sums(last)[:, :, None, None]
+        return sweeps.image_sums(last, scale)[:, :, None, None]
     y = np.empty((len(x), *out, x.shape[1]), x.dtype)
 
     def work(images: slice) -> None:  # first over rows, which are long, then over columns
         rows = _added(_entries(last[images], (kernel[0], 1), (stride[0], 1), (out[0], x.shape[3])))
-        y[images] = _added(_entries(rows, (1, kernel[1]), (1, stride[1]), out))
+        np.multiply(_added(_entries(rows, (1, kernel[1]), (1, stride[1]), out)), scale, out=y[images])
 
     _by_images(work, x)
     return y.transpose(FIRST)
@@ -84,12 +84,12 @@ def _added(entries: Iterator[np.ndarray]) -> np.ndarray:
     return total
 
 
-def _spread(y: Any, shape: tuple[int, ...], kernel: Pair, stride: Pair) -> Any:
+def _spread(y: Any, shape: tuple[int, ...], kernel: Pair, stride: Pair, scale: float) -> Any:
     shape = (y.shape[0], *shape[1:])
     if type(y) is not np.ndarray:
         geometry = Geometry(stride, (0, 0, 0, 0), (1, 1), shape[1])
-        return conv_input.forward(y, _depthwise(y, shape[1], np.ones(kernel)), shape, geometry)
-    out, last = _out(shape, kernel, stride), _last(y)
+        return conv_input.forward(y, _depthwise(y, shape[1], np.full(kernel, scale)), shape, geometry)
+    out, last = _out(shape, kernel, stride), _last(y) if scale == 1 else _last(y * y.dtype.type(scale))
     if kernel == shape[2:] and y.size:
         return sweeps.image_spread(last.reshape(len(y), -1), kernel).transpose(FIRST)
     x = _blank(shape, kernel, stride, out, y.dtype)
@@ -115,15 +115,17 @@ def _put(place: np.ndarray, value: np.ndarray, once: bool) -> None:
 
 window_sum: Op = Op(
     "window_sum",
-    lambda x, kernel, stride: _sum(x, kernel, stride),
-    lambda g, y, x, kernel, stride: window_spread(g, shape=x.shape, kernel=kernel, stride=stride),
-    doc="The sum of every window of (N, C, H, W) that lies inside.",
+    lambda x, kernel, stride, scale=1.0: _sum(x, kernel, stride, scale),
+    lambda g, y, x, kernel, stride, scale=1.0: window_spread(
+        g, shape=x.shape, kernel=kernel, stride=stride, scale=scale
+    ),
+    doc="The sum of every window of (N, C, H, W) that lies inside, times ``scale``.",
 )
 window_spread: Op = Op(
     "window_spread",
-    lambda y, shape, kernel, stride: _spread(y, shape, kernel, stride),
-    lambda g, x, y, shape, kernel, stride: window_sum(g, kernel=kernel, stride=stride),
-    doc="The transpose of ``window_sum``: each entry of y is added to every number of its window in x, of ``shape``.",
+    lambda y, shape, kernel, stride, scale=1.0: _spread(y, shape, kernel, stride, scale),
+    lambda g, x, y, shape, kernel, stride, scale=1.0: window_sum(g, kernel=kernel, stride=stride, scale=scale),
+    doc="The transpose of ``window_sum``: ``scale`` times y is added to every number of its window in x, of ``shape``.",
 )
 
 
