@@ -79,8 +79,8 @@ class GDA(Game):
         if self.order == "simultaneous":
             theta = self.rule(point.theta, point.field)
         else:
-            half = point.problem.at(self.inside(self.rule(point.theta, point.field, players=(0,), last=False)))
-            theta = self.rule(half.theta, half.field, players=(1,))
+            half = point.problem.at(self.inside(self.rule(point.theta, point.field_of(0), players=(0,), last=False)))
+            theta = self.rule(half.theta, half.field_of(1), players=(1,))
         return Step(point.problem.at(self.inside(theta)), self.rule.lr)
 
 
@@ -170,6 +170,8 @@ class BestResponse(Game):
 
     def advance(self, point: Any) -> Step:
         for _ in range(self.inner):
-            theta = self.rule(point.theta, point.field, players=(1,), last=False)
+            theta = self.rule(point.theta, point.field_of(1), players=(1,), last=False)
             point = point.problem.at(self.inside(theta))
-        return Step(point.problem.at(self.inside(self.rule(point.theta, point.field, players=(0,)))), self.rule.lr)
+        return Step(
+            point.problem.at(self.inside(self.rule(point.theta, point.field_of(0), players=(0,)))), self.rule.lr
+        )

@@ -41,6 +41,21 @@ class MinimaxPoint(Point):
         self.problem.njev += 1
         return self.flat(self._field(False))
 
+    def field_of(self, player: int) -> Array:
+        """The field with zeros in the other player's place: where one moves alone, half the work."""
+        split, k = self.problem.variables.split, self.problem.variables.counts[0]
+        mine, leaves_of = [(slice(0, split), slice(0, k)), (slice(split, None), slice(k, None))][player]
+        alone = np.zeros_like(self.theta)
+        if "field" in self.__dict__:
+            alone[mine] = self.field[mine]
+            return alone
+        leaves, (cost_x, cost_y) = self.graph()
+        cost = cost_x if player == 0 or cost_y is None else cost_y
+        self.problem.njev += 1
+        found = pull([(cost, np.ones_like(cost.array))], leaves[leaves_of], False, True)
+        alone[mine] = np.concatenate([g.array.reshape(-1) for g in found])
+        return -alone if player == 1 and cost_y is None else alone
+
     @cached_property
     def field_graph(self) -> list[Tensor]:
         self.problem.njev += "field" not in self.__dict__

@@ -51,6 +51,13 @@ def test_the_field_is_both_players_gradients(seed):
     np.testing.assert_allclose(point.curvature(v), numeric, atol=1e-6)
     both = Minimax(lambda x, y: (payoff(x, y), -payoff(x, y)), Variables(x, y))
     np.testing.assert_allclose(both.at(point.theta).field, point.field)
+    for game in (problem, both):
+        for known in (False, True):
+            here = game.at(point.theta)
+            if known:
+                _ = here.field
+            np.testing.assert_allclose(here.field_of(0), [*point.field[:3], 0, 0])
+            np.testing.assert_allclose(here.field_of(1), [0, 0, 0, *point.field[3:]])
     np.testing.assert_allclose(both.at(point.theta).curvature(v), numeric, atol=1e-6)
 
 
