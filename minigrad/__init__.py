@@ -153,6 +153,7 @@ from minigrad.ops.shapes import (
     tril,
     triu,
 )
+from minigrad.parallel import sleep_soon
 from minigrad.random import manual_seed
 from minigrad.tensor import Tensor
 from minigrad.transforms import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
@@ -160,4 +161,5 @@ from minigrad.vmap import vmap
 
 abs = absolute
 keep_freed_memory()
+sleep_soon()
 __version__ = "0.1.0"

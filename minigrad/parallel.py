@@ -2,7 +2,11 @@
 
 Kernels cut their work into blocks that fit a core's cache, and :func:`run` hands the blocks out. BLAS is told to use
 one thread meanwhile: each block's matrix product is small, and two teams of threads on one set of cores only wait for
-each other. ``MINIGRAD_THREADS`` sets the number of threads; 1 turns them off.
+each other. For the same reason OpenBLAS's threads, which spin for 26 ms after each call in the hope of another, are
+sent to sleep after 0.3 ms: longer than the pauses between a network's products, and short enough for others.
+
+``MINIGRAD_THREADS`` sets the number of threads, and 1 turns them off. ``OPENBLAS_THREAD_TIMEOUT``, where it is set, is
+respected: the clock cycles until a thread sleeps are 2 to its power.
 """
 
 from __future__ import annotations
@@ -98,6 +102,38 @@ def _forget() -> None:
     _blas.lock = threading.Lock()
 
 
+def _openblas() -> Any:
+    """The library in NumPy's wheel, which is loaded already; None where NumPy has another."""
+    for path in (Path(np.__file__).parents[1] / "numpy.libs").glob("*openblas*"):
+        with suppress(OSError, AttributeError):
+            library = ctypes.CDLL(str(path))
+            _ = library.scipy_openblas_get_num_threads64_, library.scipy_openblas_set_num_threads64_
+            return library
+    return None
+
+
+def sleep_soon(cycles: int = 20) -> bool:
+    """Let OpenBLAS's idle threads sleep after 2^cycles clock cycles; whether it was possible.
+
+    It reads this from the environment, when its threads start: so they are stopped here, and the next product starts
+    them anew. Nothing is done where other threads run, one of which might be in the middle of a product.
+    """
+    library, name = _openblas(), "OPENBLAS_THREAD_TIMEOUT"
+    if library is None or name in os.environ or threading.active_count() > 1:
+        return False
+    try:
+        read, stop = library.openblas_read_env, library.blas_thread_shutdown_
+    except AttributeError:
+        return False
+    os.environ[name] = str(cycles)
+    try:
+        read()
+        stop()
+    finally:
+        del os.environ[name]
+    return True
+
+
 class _OneBlasThread:
     """Inside the block NumPy's OpenBLAS uses one thread; nothing happens where its library is not found."""
 
@@ -105,11 +141,10 @@ class _OneBlasThread:
         self.lock, self.depth, self.before = threading.Lock(), 0, 1
         self.get: Callable[[], int] | None = None
         self.set: Callable[[int], Any] = lambda n: None
-        for path in (Path(np.__file__).parents[1] / "numpy.libs").glob("*openblas*"):
-            with suppress(OSError, AttributeError):
-                library = ctypes.CDLL(str(path))  # loaded already: this only finds it
-                self.get = library.scipy_openblas_get_num_threads64_
-                self.set = library.scipy_openblas_set_num_threads64_
+        library = _openblas()
+        if library is not None:
+            self.get = library.scipy_openblas_get_num_threads64_
+            self.set = library.scipy_openblas_set_num_threads64_
 
     def __enter__(self) -> None:
         with self.lock:

@@ -1,6 +1,8 @@
 """Threads for kernels: every job once, errors raised, nothing left changed, forks."""
 
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -127,3 +129,32 @@ def test_large_relu_in_any_memory_order(shape, threads):
             np.testing.assert_array_equal(t.grad.numpy(), np.where(a > 0, b, 0))
     x.flat[5] = np.nan
     assert np.isnan(F.relu(mg.Tensor(x)).numpy().flat[5])
+
+
+SPIN = """
+import os, sys, time
+import numpy as np
+if sys.argv[1] == "minigrad":
+    import minigrad
+a = np.ones((600, 600), np.float32)
+shares = []
+for _ in range(9):
+    a @ a
+    before = time.process_time()
+    time.sleep(0.02)
+    shares.append((time.process_time() - before) / 0.02)
+print(sorted(shares)[4], np.allclose(a @ a, 600), "OPENBLAS_THREAD_TIMEOUT" in os.environ)
+"""
+
+
+@pytest.mark.skipif(parallel._openblas() is None or parallel.cores() < 2, reason="needs NumPy's OpenBLAS and two cores")
+def test_blas_threads_sleep_soon():
+    """A core is not kept busy after a product, products still are right, and the environment is as it was."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS")}
+    run = lambda who, **more: subprocess.run(
+        [sys.executable, "-c", SPIN, who], env={**environment, **more}, capture_output=True, text=True, check=True
+    ).stdout.split()
+    share, right, left = run("minigrad")
+    assert float(share) < 0.3
+    assert (right, left) == ("True", "False")
+    assert run("minigrad", OPENBLAS_THREAD_TIMEOUT="26")[1:] == ["True", "True"]
