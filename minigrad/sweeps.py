@@ -97,7 +97,7 @@ def combination(g: np.ndarray, a: np.ndarray, pixels: np.ndarray, b: np.ndarray,
 
 def rectify(x: Any) -> Any:
     """max(x, 0); of a large array against a row of zeros, for NumPy's loop on a stretched scalar is half as fast."""
-    rows = _rows(x)
+    rows = _rows(1 << 17, x)
     if not rows:
         return np.maximum(x, 0)
     (flat,), out = rows, np.empty_like(x)
@@ -108,7 +108,7 @@ def rectify(x: Any) -> Any:
 
 def gate(g: Any, x: Any) -> Any:
     """g where x > 0, zero elsewhere."""
-    rows = _rows(x, g)
+    rows = _rows(1 << 20, x, g)
     if not rows:
         return g * (x > 0)
     (flat, slopes), out = rows, np.empty_like(g)
@@ -117,11 +117,11 @@ def gate(g: Any, x: Any) -> Any:
     return out
 
 
-def _rows(*arrays: Any) -> list[np.ndarray]:
-    """Large NumPy arrays that lie alike in memory, without gaps, as views of long rows; an empty list for others."""
+def _rows(least: int, *arrays: Any) -> list[np.ndarray]:
+    """NumPy arrays of ``least`` numbers or more that lie alike in memory, without gaps, as long rows; or nothing."""
     first = arrays[0]
     k = math.gcd(first.size, WIDE)
-    if first.size < 16384 or k < 64 or any(type(a) is not np.ndarray for a in arrays):
+    if first.size < least or k < 64 or any(type(a) is not np.ndarray for a in arrays):
         return []
     rows = [a.ravel(order="K").reshape(-1, k) for a in arrays]
     alike = all(a.strides == first.strides and a.dtype == first.dtype for a in arrays)
