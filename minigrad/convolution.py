@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from minigrad import parallel
 
-BLOCK_BYTES = 800_000  # of U: with its share of inputs and outputs it fits a core's second-level cache
+BLOCK_BYTES = 3_000_000  # of U: in cache, yet large, for between NumPy's calls the threads wait for one another
 SMALL = 1_000_000  # multiplications in a product below which OpenBLAS does not pack: fastest for thin matrices
 WORTHWHILE = 10_000_000  # multiplications in all from which a second thread is worth waking
 THIN = 4  # channels up to which whole planes are unfolded: copying so few numbers at a time is slow
