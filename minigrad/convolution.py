@@ -107,9 +107,8 @@ def _shared_out(work: Callable[[slice], Any], n: int, plan: Sum, outputs: int, i
     """work(images) for blocks of the n images, on several threads where it is worth it; the sum of the results."""
     if plan.unfolded is _pixels:  # a plain matrix product of any size: BLAS cuts it up, and has threads of its own
         return work(slice(0, n))
-    threads = parallel.THREADS if n * plan.work * outputs >= WORTHWHILE else 1
-    blocks = parallel.pieces(n, BLOCK_BYTES // max(1, plan.size * itemsize), threads)
-    results = parallel.run(work, blocks) if threads > 1 else [work(block) for block in blocks]
+    size = BLOCK_BYTES // max(1, plan.size * itemsize)
+    results = parallel.over(work, n, size, n * plan.work * outputs >= WORTHWHILE)
     return None if results[0] is None else sum(results[1:], results[0])
 
 

@@ -78,6 +78,13 @@ def pieces(n: int, size: int, threads: int) -> list[slice]:
     return [slice(a, b) for a, b in pairwise(bounds)]
 
 
+def over(work: Callable[[slice], Result], n: int, size: int, worthwhile: bool) -> list[Result]:
+    """work(piece) for :func:`pieces` of 0 .. n, on several threads where that is ``worthwhile``."""
+    if worthwhile:
+        return run(work, pieces(n, size, THREADS))
+    return [work(piece) for piece in pieces(n, size, 1)]
+
+
 def scratch(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Uninitialized memory of this thread, valid until its next call: kept, so that it stays in the core's cache."""
     needed = int(np.prod(shape)) * np.dtype(dtype).itemsize
@@ -118,7 +125,7 @@ def sleep_soon(cycles: int = 20) -> bool:
     It reads this from the environment, when its threads start: so they are stopped here, and the next product starts
     them anew. Nothing is done where other threads run, one of which might be in the middle of a product.
     """
-    library, name = _openblas(), "OPENBLAS_THREAD_TIMEOUT"
+    library, name = _blas.library, "OPENBLAS_THREAD_TIMEOUT"
     if library is None or name in os.environ or threading.active_count() > 1:
         return False
     try:
@@ -141,10 +148,10 @@ class _OneBlasThread:
         self.lock, self.depth, self.before = threading.Lock(), 0, 1
         self.get: Callable[[], int] | None = None
         self.set: Callable[[int], Any] = lambda n: None
-        library = _openblas()
-        if library is not None:
-            self.get = library.scipy_openblas_get_num_threads64_
-            self.set = library.scipy_openblas_set_num_threads64_
+        self.library = _openblas()
+        if self.library is not None:
+            self.get = self.library.scipy_openblas_get_num_threads64_
+            self.set = self.library.scipy_openblas_set_num_threads64_
 
     def __enter__(self) -> None:
         with self.lock:

@@ -21,9 +21,7 @@ PIECE = 1 << 20  # numbers in a piece at most: what a piece needs in between sta
 
 def _pieces(work: Callable[[slice], Any], sweeps: int, rows: int, width: int) -> list[Any]:
     """work(piece) for pieces of the rows, on several threads where there is enough to do."""
-    threads = parallel.THREADS if sweeps * rows * width >= WORTHWHILE else 1
-    pieces = parallel.pieces(rows, PIECE // width, threads)
-    return parallel.run(work, pieces) if threads > 1 else [work(piece) for piece in pieces]
+    return parallel.over(work, rows, PIECE // width, sweeps * rows * width >= WORTHWHILE)
 
 
 def _pixels_in_a_row(pixels: np.ndarray) -> int:

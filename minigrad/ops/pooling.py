@@ -36,7 +36,7 @@ def _entries(x: Any, kernel: Pair, stride: Pair, out: Pair) -> Iterator[Any]:
 
 
 def _by_images(work: Callable[[slice], None], x: np.ndarray) -> None:
-    parallel.run(work, parallel.pieces(len(x), len(x), parallel.THREADS if x.size >= WORTHWHILE else 1))
+    parallel.over(work, len(x), len(x), x.size >= WORTHWHILE)
 
 
 def _last(x: np.ndarray) -> np.ndarray:
