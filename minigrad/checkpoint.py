@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backend import to_numpy
+from minigrad.arrays.backend import to_numpy
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays import get_default_dtype
-from minigrad.engine import wrap
-from minigrad.ops import NUMPY
-from minigrad.random import generator
+from minigrad.arrays.dtypes import get_default_dtype
+from minigrad.arrays.random import generator
+from minigrad.core.graph import wrap
+from minigrad.core.table import NUMPY
 from minigrad.tensor import Tensor
 
 
@@ -73,7 +73,7 @@ def from_dlpack(x: Any) -> Tensor:
     """A tensor that shares the memory of another library's array (PyTorch, JAX, CuPy, ...), through DLPack."""
     on_gpu = x.__dlpack_device__()[0] not in (1, 3)  # kDLCPU, kDLCUDAHost
     if on_gpu:
-        from minigrad.backend import get_backend
+        from minigrad.arrays.backend import get_backend
 
         get_backend("cupy")
         import cupy

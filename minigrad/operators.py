@@ -3,48 +3,66 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from minigrad.engine import apply
-from minigrad.ops import elementwise as E
-from minigrad.ops import indexing, linalg, reductions, shapes
+from minigrad.core.graph import Variable, apply
+from minigrad.core.table import primitive
+from minigrad.ops import choices, elementwise, indexing, linalg, reductions, shapes
+
+Operator = Callable[[Any, Any], Any]
+
+_equal, _not_equal = primitive(choices.equal), primitive(choices.not_equal)
 
 
-class Operators:
+def _binary(operation: Callable[..., Any]) -> tuple[Operator, Operator]:
+    """The operator, and the reflected one for a tensor on the right; both go to the engine without a detour."""
+    op = primitive(operation)
+
+    def operator(self: Any, other: Any) -> Any:
+        return apply(op, (self, other))
+
+    def reflected(self: Any, other: Any) -> Any:
+        return apply(op, (other, self))
+
+    operator.__doc__ = reflected.__doc__ = f"See :func:`minigrad.{op.name}`."
+    return operator, reflected
+
+
+class Operators(Variable):
     """What a tensor can do that needs no knowledge of how it is stored."""
 
     __slots__ = ()
 
-    array: Any
     item: Any
     numpy: Any
     __getitem__: Any
 
     # --------------------------------------------------------------------------------------------- description
     @property
-    def shape(self) -> tuple[int, ...]:
-        return self.array.shape
-
-    @property
     def ndim(self) -> int:
+        """The number of axes."""
         return self.array.ndim
 
     @property
     def size(self) -> int:
+        """The number of entries."""
         return self.array.size
 
     @property
     def dtype(self) -> Any:
+        """The type of the entries."""
         return self.array.dtype
 
     @property
     def nbytes(self) -> int:
+        """The bytes that the entries take."""
         return self.array.nbytes
 
     def tolist(self) -> Any:
+        """The numbers as nested lists."""
         return self.numpy().tolist()
 
     def __format__(self, spec: str) -> str:
@@ -75,154 +93,125 @@ class Operators:
         return int(self.item())
 
     # ----------------------------------------------------------------------------------------------- operators
-    def __add__(self, other: Any) -> Any:
-        return apply(E.add, (self, other))
+    __add__, __radd__ = _binary(elementwise.add)
+    __sub__, __rsub__ = _binary(elementwise.subtract)
+    __mul__, __rmul__ = _binary(elementwise.multiply)
+    __truediv__, __rtruediv__ = _binary(elementwise.divide)
+    __floordiv__, __rfloordiv__ = _binary(choices.floor_divide)
+    __mod__, __rmod__ = _binary(choices.remainder)
+    __pow__, __rpow__ = _binary(elementwise.power)
+    __matmul__, __rmatmul__ = _binary(linalg.matmul)
 
-    def __radd__(self, other: Any) -> Any:
-        return apply(E.add, (other, self))
+    __lt__ = _binary(choices.less)[0]
+    __le__ = _binary(choices.less_equal)[0]
+    __gt__ = _binary(choices.greater)[0]
+    __ge__ = _binary(choices.greater_equal)[0]
 
-    def __sub__(self, other: Any) -> Any:
-        return apply(E.subtract, (self, other))
+    def __eq__(self, other: object) -> Any:  # a method, so that type checkers do not take object's, which gives a bool
+        return apply(_equal, (self, other))
 
-    def __rsub__(self, other: Any) -> Any:
-        return apply(E.subtract, (other, self))
-
-    def __mul__(self, other: Any) -> Any:
-        return apply(E.multiply, (self, other))
-
-    def __rmul__(self, other: Any) -> Any:
-        return apply(E.multiply, (other, self))
-
-    def __truediv__(self, other: Any) -> Any:
-        return apply(E.divide, (self, other))
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return apply(E.divide, (other, self))
-
-    def __mod__(self, other: Any) -> Any:
-        return apply(E.remainder, (self, other))
-
-    def __rmod__(self, other: Any) -> Any:
-        return apply(E.remainder, (other, self))
-
-    def __floordiv__(self, other: Any) -> Any:
-        return apply(E.floor_divide, (self, other))
-
-    def __rfloordiv__(self, other: Any) -> Any:
-        return apply(E.floor_divide, (other, self))
-
-    def __pow__(self, other: Any) -> Any:
-        return apply(E.power, (self, other))
-
-    def __rpow__(self, other: Any) -> Any:
-        return apply(E.power, (other, self))
-
-    def __matmul__(self, other: Any) -> Any:
-        return apply(linalg.matmul, (self, other))
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return apply(linalg.matmul, (other, self))
+    def __ne__(self, other: object) -> Any:
+        return apply(_not_equal, (self, other))
 
     def __neg__(self) -> Any:
-        return apply(E.negative, (self,))
+        return elementwise.negative(self)
 
     def __pos__(self) -> Any:
         return self
 
-    def __round__(self, ndigits: int = 0) -> Any:
-        return apply(E.round, (self, ndigits))
-
     def __abs__(self) -> Any:
-        return apply(E.absolute, (self,))
+        return choices.absolute(self)
 
-    def __lt__(self, other: Any) -> Any:
-        return apply(E.less, (self, other))
-
-    def __le__(self, other: Any) -> Any:
-        return apply(E.less_equal, (self, other))
-
-    def __gt__(self, other: Any) -> Any:
-        return apply(E.greater, (self, other))
-
-    def __ge__(self, other: Any) -> Any:
-        return apply(E.greater_equal, (self, other))
-
-    def __eq__(self, other: object) -> Any:
-        return apply(E.equal, (self, other))
-
-    def __ne__(self, other: object) -> Any:
-        return apply(E.not_equal, (self, other))
+    def __round__(self, ndigits: int = 0) -> Any:
+        return choices.round(self, ndigits)
 
     def __and__(self, other: Any) -> Any:
-        return apply(E.logical_and, (_bools(self), _bools(other)))
+        return choices.logical_and(_bools(self), _bools(other))
 
     def __or__(self, other: Any) -> Any:
-        return apply(E.logical_or, (_bools(self), _bools(other)))
+        return choices.logical_or(_bools(self), _bools(other))
 
     def __invert__(self) -> Any:
-        return apply(E.logical_not, (_bools(self),))
+        return choices.logical_not(_bools(self))
 
     # ------------------------------------------------------------------------------------------------- methods
     @property
     def T(self) -> Any:
         """The axes reversed."""
-        return apply(shapes.transpose, (self,))
+        return shapes.transpose(self)
 
     @property
     def mT(self) -> Any:
         """The last two axes exchanged."""
-        return apply(shapes.swapaxes, (self, -1, -2))
+        return shapes.swapaxes(self, -1, -2)
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return apply(reductions.sum, (self, axis, keepdims))
+        """The sum over ``axis`` (None: over all)."""
+        return reductions.sum(self, axis, keepdims)
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return apply(reductions.mean, (self, axis, keepdims))
+        """The mean over ``axis`` (None: over all)."""
+        return reductions.mean(self, axis, keepdims)
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return apply(reductions.max, (self, axis, keepdims))
+        """The largest entry along ``axis``; equal ones share the gradient."""
+        return reductions.max(self, axis, keepdims)
 
     def min(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return apply(reductions.min, (self, axis, keepdims))
+        """The smallest entry along ``axis``; equal ones share the gradient."""
+        return reductions.min(self, axis, keepdims)
 
     def prod(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """The product over ``axis``."""
         return reductions.prod(self, axis, keepdims)
 
     def var(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
+        """The mean square deviation from the mean, over n - ddof."""
         return reductions.var(self, axis, ddof, keepdims)
 
     def std(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
+        """The square root of :meth:`var`."""
         return reductions.std(self, axis, ddof, keepdims)
 
     def cumsum(self, axis: int | None = None) -> Any:
+        """The running sum along ``axis`` (None: of the flattened tensor)."""
         return reductions.cumsum(self, axis)
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Any:
-        return apply(reductions.argmax, (self, axis, keepdims))
+        """The index of the largest entry along ``axis``."""
+        return reductions.argmax(self, axis, keepdims)
 
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> Any:
-        return apply(reductions.argmin, (self, axis, keepdims))
+        """The index of the smallest entry along ``axis``."""
+        return reductions.argmin(self, axis, keepdims)
 
     def all(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return apply(reductions.all, (self, axis, keepdims))
+        """Whether all entries along ``axis`` are true."""
+        return reductions.all(self, axis, keepdims)
 
     def any(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return apply(reductions.any, (self, axis, keepdims))
+        """Whether any entry along ``axis`` is true."""
+        return reductions.any(self, axis, keepdims)
 
     def clip(self, min: Any = None, max: Any = None) -> Any:
-        return apply(E.clip, (self, min, max))
+        """Entries limited to [min, max]; either may be None."""
+        return choices.clip(self, min, max)
 
     def round(self, decimals: int = 0) -> Any:
-        return apply(E.round, (self, decimals))
+        """Entries rounded to ``decimals`` places."""
+        return choices.round(self, decimals)
 
     def astype(self, dtype: Any) -> Any:
-        return self if self.dtype == dtype else apply(E.astype, (self, dtype))
+        """The same numbers with another dtype; the gradient is cast back."""
+        return self if self.dtype == dtype else elementwise.astype(self, dtype)
 
     def copy(self) -> Any:
-        return E.copy(self)
+        """The same numbers in memory of their own."""
+        return elementwise.copy(self)
 
     def reshape(self, *shape: Any) -> Any:
-        return apply(shapes.reshape, (self, shape[0] if len(shape) == 1 else shape))
+        """The same entries in another shape, given as numbers or as one tuple; -1 for what is left."""
+        return shapes.reshape(self, shape[0] if len(shape) == 1 else shape)
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Any:
         """The axes from ``start_dim`` to ``end_dim`` as one."""
@@ -233,31 +222,40 @@ class Operators:
         return self.reshape((*self.shape[:start], n, *self.shape[end + 1 :]))
 
     def ravel(self) -> Any:
+        """The entries as one axis."""
         return self.reshape(-1)
 
     def transpose(self, *axes: Any) -> Any:
+        """The axes in the given order (none: reversed)."""
         order = axes[0] if len(axes) == 1 else axes or None
-        return apply(shapes.transpose, (self, order))
+        return shapes.transpose(self, order)
 
     def swapaxes(self, axis1: int, axis2: int) -> Any:
-        return apply(shapes.swapaxes, (self, axis1, axis2))
+        """Two axes exchanged."""
+        return shapes.swapaxes(self, axis1, axis2)
 
     def squeeze(self, axis: Any = None) -> Any:
-        return apply(shapes.squeeze, (self, axis))
+        """Without axes of length 1: all, or those named."""
+        return shapes.squeeze(self, axis)
 
     def repeat(self, repeats: Any, axis: int | None = None) -> Any:
+        """Each entry repeated in place."""
         return shapes.repeat(self, repeats, axis)
 
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        """The diagonal of the matrices on two axes, as the last axis."""
         return shapes.diagonal(self, offset, axis1, axis2)
 
     def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        """The sum of the diagonal."""
         return shapes.trace(self, offset, axis1, axis2)
 
     def dot(self, other: Any) -> Any:
+        """NumPy's dot; see :func:`minigrad.dot`."""
         return linalg.dot(self, other)
 
     def take(self, indices: Any, axis: int | None = None) -> Any:
+        """The slices at ``indices`` along ``axis``."""
         return indexing.take(self, indices, axis)
 
 

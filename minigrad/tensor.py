@@ -11,16 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import backend as _backend
-from minigrad.arrays import as_array, get_default_dtype
-from minigrad.backend import Array, innermost
-from minigrad.engine import Op, apply, bare, is_grad_enabled, levels, outputs_are, walk, wrap
-from minigrad.errors import GraphError, check_differentiable, nan_loss, no_rule, not_a_scalar, not_recorded
+from minigrad.arrays import backend as _backend
+from minigrad.arrays.backend import Array, innermost
+from minigrad.arrays.dtypes import as_array, get_default_dtype
+from minigrad.core.backward import walk
+from minigrad.core.errors import GraphError, check_differentiable, nan_loss, no_rule, not_a_scalar, not_recorded
+from minigrad.core.graph import apply, bare, levels, outputs_are, wrap
+from minigrad.core.modes import is_grad_enabled
+from minigrad.core.table import NUMPY, op, primitive
 from minigrad.operators import Operators
-from minigrad.ops import NUMPY, indexing
+from minigrad.ops.indexing import getitem
+
+_getitem = primitive(getitem)
 
 
-@outputs_are
 class Tensor(Operators):
     """An array on some backend, and its place in the graph of the computation that made it.
 
@@ -36,13 +40,9 @@ class Tensor(Operators):
         TypeError: the data is not real numbers, or ``requires_grad`` is asked of integers or bools.
     """
 
-    __slots__ = ("__weakref__", "array", "grad", "node", "tracked", "version")
+    __slots__ = ()
 
-    array: Array
     grad: Tensor | None
-    node: Any
-    tracked: bool
-    version: list[int]  # one cell, shared by all tensors that share the memory
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
         self.array = as_array(data, dtype)
@@ -67,6 +67,7 @@ class Tensor(Operators):
 
     @property
     def requires_grad(self) -> bool:
+        """Whether gradients by it may be asked for; settable on leaves."""
         return self.tracked
 
     @requires_grad.setter
@@ -122,10 +123,10 @@ class Tensor(Operators):
         if gradient is None and not levels(self) and bool((self.array != self.array).all()):  # NaN
             raise nan_loss()
         for leaf, g in walk([(self, seed)], None, create_graph, retain_graph).items():
-            if not isinstance(g, Tensor):
-                if g is seed:  # this tensor is itself a leaf
-                    g = g.copy()
-                g = wrap(g)
+            if isinstance(g, Tensor):
+                g = g.copy()  # one tensor may be the cotangent of several leaves
+            else:
+                g = wrap(g.copy() if g is seed else g)  # the seed, where this tensor is itself a leaf
             leaf.grad = g if leaf.grad is None else leaf.grad + g
 
     def detach(self) -> Tensor:
@@ -189,7 +190,7 @@ class Tensor(Operators):
             BackendError: the backend is unknown or not installed.
         """
         _backend.get_backend(backend)
-        return self if backend == self.backend else apply(_to, (self,), {"name": backend})
+        return self if backend == self.backend else to(self, name=backend)
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(
@@ -233,7 +234,10 @@ class Tensor(Operators):
     __hash__ = object.__hash__  # identity: == is element-wise
 
     def __getitem__(self, index: Any) -> Tensor:
-        return apply(indexing.getitem, (self,), {"index": bare_index(index, self)})
+        return apply(_getitem, (self, *bare_index(index, self)))
+
+
+outputs_are(Tensor)  # not as a decorator: editors would lose the class's type
 
 
 def seed_of(y: Tensor, gradient: Any, create_graph: bool) -> Any:
@@ -267,11 +271,10 @@ def _rebuild(cls: type[Tensor], array: np.ndarray, tracked: bool, home: str) -> 
     return x
 
 
-_to: Op = Op(
-    "to",
-    lambda x, name: _backend.move(x, name),
-    lambda g, y, x, name: _to(g, name=_backend.home_of(innermost(x)).name),
-)
+@op(lambda g, y, x, name: to(g, name=_backend.home_of(innermost(x)).name))
+def to(x: Any, name: str) -> Any:
+    """``x`` on the backend ``name``; the gradient travels back to where x lives."""
+    return _backend.move(x, name)
 
 
 def _numpys(function: Any) -> Callable[..., Any]:

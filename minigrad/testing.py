@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.tensor import Tensor
-from minigrad.transforms import jvp, vjp
-from minigrad.tree import flatten
+from minigrad.transforms.autodiff import jvp, vjp
+from minigrad.transforms.tree import flatten
 
 
 class GradientError(AssertionError):

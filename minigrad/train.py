@@ -18,15 +18,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from minigrad.arrays.random import generator
 from minigrad.checkpoint import CheckpointError, load, save
+from minigrad.core.errors import NonFiniteError
+from minigrad.core.modes import no_grad
 from minigrad.data import DataLoader
-from minigrad.engine import no_grad
-from minigrad.errors import NonFiniteError
 from minigrad.nn.module import Module
-from minigrad.optim.clip import clip_grad_norm_
-from minigrad.optim.optimizer import Optimizer
+from minigrad.optim.first_order.clip import clip_grad_norm_
+from minigrad.optim.first_order.optimizer import Optimizer
 from minigrad.optim.schedules import Schedule, Scheduler
-from minigrad.random import generator
 from minigrad.tensor import Tensor
 
 Loss = Callable[..., Tensor]

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.engine import no_grad
+from minigrad.core.modes import no_grad
 from minigrad.tensor import Tensor
-from minigrad.vmap import vmap
+from minigrad.transforms.vmap import vmap
 
 
 def _figure(size: tuple[float, float]) -> Any:

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
-import minigrad as mg
 from minigrad import nn
-from minigrad.engine import bare, no_grad
+from minigrad.core.graph import bare
+from minigrad.core.modes import no_grad
 from minigrad.models.mlp import MLP
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
+from minigrad.transforms import grad
 
 Payoff = Any  # a scalar, or (generator's cost, discriminator's cost)
 
@@ -70,7 +71,7 @@ def gradient_penalty(
     """E (|grad f(u)| - 1)^2 at points u on the lines between real and fake examples (Gulrajani et al. 2017)."""
     share = Tensor(rng.uniform(size=(len(real), *[1] * (real.ndim - 1))), dtype=real.dtype)
     u = share * real + (1 - share) * fake
-    slope = mg.grad(lambda u: critic(u).sum())(u)
+    slope = grad(lambda u: critic(u).sum())(u)
     squares = (slope * slope).reshape((len(real), -1)).sum(axis=1)
     return (((squares + 1e-12) ** 0.5 - 1) ** 2).mean()
 

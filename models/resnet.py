@@ -45,7 +45,7 @@ class ZeroPadding(Module):
         if self.stride > 1:
             x = F.avg_pool2d(x, self.stride) if self.pool else x[:, :, :: self.stride, :: self.stride]
         before = self.added // 2
-        y = np.pad(x.transpose((0, 2, 3, 1)), ((0, 0), (0, 0), (0, 0), (before, self.added - before)))
+        y: Any = np.pad(x.transpose((0, 2, 3, 1)), ((0, 0), (0, 0), (0, 0), (before, self.added - before)))
         return y.transpose((0, 3, 1, 2))  # channels last in memory, as the convolutions like them
 
     def extra_repr(self) -> str:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.engine import no_grad
+from minigrad.arrays.random import generator
+from minigrad.core.modes import no_grad
 from minigrad.models.mlp import choose_activation
 from minigrad.nn.module import Buffer, Module, Parameter
-from minigrad.random import generator
 from minigrad.tensor import Tensor
 
 

@@ -5,7 +5,8 @@ training loops, as in PyTorch: ``step()`` after ``loss.backward()`` for the firs
 """
 
 from minigrad.optim import rates, schedules
-from minigrad.optim.adam import (
+from minigrad.optim.constraints import Ball, Box, Simplex
+from minigrad.optim.first_order.adam import (
     FAMILY,
     AdaFom,
     AdaGrad,
@@ -17,27 +18,26 @@ from minigrad.optim.adam import (
     SignSGD,
     adaptive_step,
 )
-from minigrad.optim.clip import clip_grad_norm_, clip_grad_value_
-from minigrad.optim.constraints import Ball, Box, Simplex
-from minigrad.optim.descent import GD, FullMatrixAdaGrad, NoisyGD, PerturbedGD, ProjectedGD, Subgradient
-from minigrad.optim.estimates import CoordinateEstimate, GaussianEstimate
+from minigrad.optim.first_order.clip import clip_grad_norm_, clip_grad_value_
+from minigrad.optim.first_order.descent import GD, FullMatrixAdaGrad, NoisyGD, PerturbedGD, ProjectedGD, Subgradient
+from minigrad.optim.first_order.optimizer import Optimizer
+from minigrad.optim.first_order.sgd import SGD, IncrementalGradient, Nesterov
+from minigrad.optim.first_order.zeroth_order import ZOO, RandomGradientFree
 from minigrad.optim.games import GDA, BestResponse, ConsensusGD, ExtraGradient, OptimisticAdam, OptimisticGDA
-from minigrad.optim.gauss_newton import GaussNewton
-from minigrad.optim.lbfgs import LBFGS
-from minigrad.optim.levenberg_marquardt import LevenbergMarquardt
 from minigrad.optim.line_search import Armijo, Constant, Exact, Wolfe
 from minigrad.optim.method import Method
-from minigrad.optim.newton import Newton, NewtonCG, modified_cholesky
-from minigrad.optim.optimizer import Optimizer
-from minigrad.optim.payoffs import Minimax
-from minigrad.optim.problems import Minimization
+from minigrad.optim.problems.estimates import CoordinateEstimate, GaussianEstimate
+from minigrad.optim.problems.minimization import Minimization
+from minigrad.optim.problems.payoffs import Minimax
+from minigrad.optim.problems.squares import LeastSquares
 from minigrad.optim.result import OptimizationError, Result, Status
 from minigrad.optim.schedules import Scheduler
-from minigrad.optim.sgd import SGD, IncrementalGradient, Nesterov
+from minigrad.optim.second_order.gauss_newton import GaussNewton
+from minigrad.optim.second_order.lbfgs import LBFGS
+from minigrad.optim.second_order.levenberg_marquardt import LevenbergMarquardt
+from minigrad.optim.second_order.newton import Newton, NewtonCG, modified_cholesky
+from minigrad.optim.second_order.trust_region import TrustRegion, trust_region_step
 from minigrad.optim.solve import LEAST_SQUARES, MINIMAX, MINIMIZE, least_squares, minimax, minimize
-from minigrad.optim.squares import LeastSquares
-from minigrad.optim.trust_region import TrustRegion, trust_region_step
-from minigrad.optim.zeroth_order import ZOO, RandomGradientFree
 
 __all__ = [
     "FAMILY",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backend import Array, home_of, move
+from minigrad.arrays.backend import Array, home_of, move
 
 
 @dataclass

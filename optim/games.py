@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from minigrad.backend import Array
-from minigrad.optim.adam import Adam
+from minigrad.arrays.backend import Array
+from minigrad.optim.first_order.adam import Adam
+from minigrad.optim.first_order.optimizer import Optimizer
+from minigrad.optim.first_order.rules import Rule
+from minigrad.optim.first_order.sgd import SGD
 from minigrad.optim.method import Method, Step
-from minigrad.optim.optimizer import Optimizer
-from minigrad.optim.payoffs import Minimax
-from minigrad.optim.rules import Rule
-from minigrad.optim.sgd import SGD
+from minigrad.optim.problems.payoffs import Minimax
 
 
 class Game(Method):

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backend import Array
+from minigrad.arrays.backend import Array
 from minigrad.optim.method import Step
-from minigrad.optim.payoffs import Minimax
+from minigrad.optim.problems.payoffs import Minimax
 from minigrad.optim.result import Status
 
 

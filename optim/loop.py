@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backend import to_numpy
+from minigrad.arrays.backend import to_numpy
 from minigrad.optim.method import Method
-from minigrad.optim.payoffs import Minimax
-from minigrad.optim.problems import Problem
+from minigrad.optim.problems.minimization import Problem
+from minigrad.optim.problems.payoffs import Minimax
+from minigrad.optim.problems.squares import LeastSquares
 from minigrad.optim.result import Result, Status
-from minigrad.optim.squares import LeastSquares
 
 
 @dataclass

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.backend import Array, home_of, move, to_numpy
-from minigrad.optim.problems import Minimization, Problem
+from minigrad.arrays.backend import Array, home_of, move, to_numpy
+from minigrad.optim.problems.minimization import Minimization, Problem
+from minigrad.optim.problems.variables import Owned, Variables
 from minigrad.optim.result import OptimizationError, Status
-from minigrad.optim.variables import Owned, Variables
 from minigrad.tensor import Tensor
 
 
@@ -62,6 +62,7 @@ class Method:
 
     @property
     def parts(self) -> dict[str, Any]:
+        """What a checkpoint of the method holds the state of."""
         owned = {name: getattr(self, name) for name in ("direction", "search", "rule") if hasattr(self, name)}
         return {"method": self, **owned}
 

@@ -33,10 +33,12 @@ class Status(Enum):
 
     @property
     def success(self) -> bool:
+        """Whether the method ended where it was meant to."""
         return self.value.startswith("converged")
 
     @property
     def failed(self) -> bool:
+        """Whether it cannot go on."""
         return self.value.startswith("failed")
 
 
@@ -85,10 +87,12 @@ class Result:
 
     @property
     def message(self) -> str:
+        """Why it stopped, as a sentence."""
         return self.status.value
 
     @property
     def success(self) -> bool:
+        """Whether it ended where it was meant to."""
         return self.status.success
 
     def __repr__(self) -> str:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from minigrad.optim.optimizer import Optimizer
+from minigrad.optim.first_order.optimizer import Optimizer
 
 Schedule = Callable[[int], float]
 
@@ -107,9 +107,11 @@ class Scheduler:
         self._set()
 
     def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint needs to go on."""
         return {"k": self.k, "base": list(self.base)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state_dict` gave."""
         self.k, self.base = state["k"], list(state["base"])
         self._set()
 

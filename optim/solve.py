@@ -9,23 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.optim.adam import AdaFom, AdaGrad, Adam, AdamW, AMSGrad, HeavyBall, RMSProp, SignSGD
-from minigrad.optim.descent import GD, FullMatrixAdaGrad, NoisyGD, PerturbedGD, ProjectedGD, Subgradient
+from minigrad.optim.first_order.adam import AdaFom, AdaGrad, Adam, AdamW, AMSGrad, HeavyBall, RMSProp, SignSGD
+from minigrad.optim.first_order.descent import GD, FullMatrixAdaGrad, NoisyGD, PerturbedGD, ProjectedGD, Subgradient
+from minigrad.optim.first_order.optimizer import Optimizer
+from minigrad.optim.first_order.rules import FirstOrder
+from minigrad.optim.first_order.sgd import SGD, IncrementalGradient, Nesterov
+from minigrad.optim.first_order.zeroth_order import ZOO, RandomGradientFree
 from minigrad.optim.games import GDA, BestResponse, ConsensusGD, ExtraGradient, Game, OptimisticAdam, OptimisticGDA
-from minigrad.optim.gauss_newton import GaussNewton
-from minigrad.optim.lbfgs import LBFGS
-from minigrad.optim.levenberg_marquardt import LevenbergMarquardt
 from minigrad.optim.loop import Stopping, run
 from minigrad.optim.method import Method
-from minigrad.optim.newton import Newton, NewtonCG
-from minigrad.optim.optimizer import Optimizer
-from minigrad.optim.problems import FiniteSum
+from minigrad.optim.problems.minimization import FiniteSum
+from minigrad.optim.problems.variables import Variables
 from minigrad.optim.result import Result
-from minigrad.optim.rules import FirstOrder
-from minigrad.optim.sgd import SGD, IncrementalGradient, Nesterov
-from minigrad.optim.trust_region import TrustRegion
-from minigrad.optim.variables import Variables
-from minigrad.optim.zeroth_order import ZOO, RandomGradientFree
+from minigrad.optim.second_order.gauss_newton import GaussNewton
+from minigrad.optim.second_order.lbfgs import LBFGS
+from minigrad.optim.second_order.levenberg_marquardt import LevenbergMarquardt
+from minigrad.optim.second_order.newton import Newton, NewtonCG
+from minigrad.optim.second_order.trust_region import TrustRegion
 
 #: The methods of each function, by name: a Method, or an optimizer that becomes one (rules.FirstOrder).
 MINIMIZE: dict[str, type] = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad.backend import home_of, innermost, move
+from minigrad.arrays.backend import home_of, innermost, move
+from minigrad.arrays.random import generator
 from minigrad.nn.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from minigrad.nn.normalization import batch_norm, group_norm, instance_norm, layer_norm
 from minigrad.nn.pooling import adaptive_avg_pool2d, avg_pool2d, interpolate, max_pool2d, pixel_shuffle
@@ -36,7 +37,6 @@ from minigrad.ops.losses import (
     one_hot,
     softmax,
 )
-from minigrad.random import generator
 from minigrad.tensor import Tensor
 
 

@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.engine import no_grad
+from minigrad.arrays.random import generator
+from minigrad.core.modes import no_grad
 from minigrad.nn.module import Module
-from minigrad.random import generator
 from minigrad.tensor import Tensor
 
 
@@ -70,10 +70,12 @@ def constant_(tensor: Tensor, value: float) -> Tensor:
 
 
 def zeros_(tensor: Tensor) -> Tensor:
+    """All zeros."""
     return constant_(tensor, 0.0)
 
 
 def ones_(tensor: Tensor) -> Tensor:
+    """All ones."""
     return constant_(tensor, 1.0)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays import get_default_dtype
-from minigrad.backend import innermost
-from minigrad.engine import apply, bare
+from minigrad.arrays.backend import innermost
+from minigrad.arrays.dtypes import get_default_dtype
+from minigrad.core.graph import bare
 from minigrad.nn import init
 from minigrad.nn.functional import dropout
 from minigrad.nn.module import Module, Parameter
@@ -41,7 +41,7 @@ class Linear(Module):
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, x: Any) -> Tensor:
-        return apply(linear, (x, self.weight) if self.bias is None else (x, self.weight, self.bias))
+        return linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}" + (", bias=False" if self.bias is None else "")
@@ -146,6 +146,7 @@ class ModuleList(Module):
             self.append(module)
 
     def append(self, module: Module) -> ModuleList:
+        """Add a module at the end; returns the list."""
         if not isinstance(module, Module):
             raise TypeError(f"ModuleList holds modules, not a {type(module).__name__}")
         setattr(self, str(len(self)), module)

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import backend as _backend
-from minigrad.arrays import as_array
+from minigrad.arrays import backend as _backend
+from minigrad.arrays.dtypes import as_array
 from minigrad.tensor import Tensor
 
 
@@ -42,6 +42,7 @@ class Module:
     training = True
 
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
+        """What the module computes, called by ``module(...)``: the class's docstring says what that is."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward(self, ...)")
 
     def __call__(self, *inputs: Any, **kwargs: Any) -> Any:
@@ -85,6 +86,7 @@ class Module:
                 stack += reversed(parts)
 
     def modules(self) -> Iterator[Module]:
+        """This module and all that it holds, at any depth."""
         return (module for _, module in self.named_modules())
 
     def _named(self, kind: type | tuple[type, ...]) -> Iterator[tuple[str, Any]]:
@@ -105,6 +107,7 @@ class Module:
         return _once(self._named(Parameter))
 
     def parameters(self) -> Iterator[Parameter]:
+        """All parameters, in the order of :meth:`named_parameters`."""
         return (parameter for _, parameter in self.named_parameters())
 
     def named_buffers(self) -> Iterator[tuple[str, Buffer]]:

@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays import get_default_dtype
-from minigrad.engine import bare
+from minigrad.arrays.dtypes import get_default_dtype
+from minigrad.core.graph import bare
 from minigrad.nn.module import Buffer, Module, Parameter
 from minigrad.ops.normalization import moments, normalize
 from minigrad.tensor import Tensor

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backend import home_of, innermost, move
+from minigrad.arrays.backend import home_of, innermost, move
 from minigrad.nn.module import Module
 from minigrad.nn.sizes import Size, sizes
 from minigrad.ops.pooling import window_max, window_spread, window_sum

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays import get_default_dtype
-from minigrad.backend import innermost
-from minigrad.engine import apply
+from minigrad.arrays.backend import innermost
+from minigrad.arrays.dtypes import get_default_dtype
 from minigrad.nn import init
 from minigrad.nn.module import Module, Parameter
 from minigrad.ops.activations import relu, sigmoid
@@ -53,17 +52,13 @@ class _Cell(Module):
                 f"{tuple(x.shape)} and a state of shape {tuple(h.shape)}: the last axes must be {self.input_size} and "
                 f"{self.hidden_size}"
             )
-        return _linear(x, self.weight_ih, self.bias_ih), _linear(h, self.weight_hh, self.bias_hh)
+        return linear(x, self.weight_ih, self.bias_ih), linear(h, self.weight_hh, self.bias_hh)
 
     def _start(self, x: Any) -> Tensor:
         return Tensor(np.zeros_like(innermost(x), shape=(*x.shape[:-1], self.hidden_size)))
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}" + (", bias=False" if self.bias_ih is None else "")
-
-
-def _linear(x: Any, weight: Any, bias: Any) -> Tensor:
-    return apply(linear, (x, weight) if bias is None else (x, weight, bias))
 
 
 class RNNCell(_Cell):

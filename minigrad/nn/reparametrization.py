@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backend import to_numpy
-from minigrad.engine import bare, no_grad
+from minigrad.arrays.backend import to_numpy
+from minigrad.arrays.random import generator
+from minigrad.core.graph import bare
+from minigrad.core.modes import no_grad
 from minigrad.nn.convolution import _Transposed
 from minigrad.nn.module import Buffer, Module, Parameter
-from minigrad.random import generator
 from minigrad.tensor import Tensor
 
 

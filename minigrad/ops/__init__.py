@@ -1,7 +1,9 @@
-"""The table of operations. Each file is a chapter: a forward and its rules, side by side."""
+"""The table of operations. Each file is a chapter: functions, and above each the rules of its derivatives."""
 
+from minigrad.core.table import NUMPY, TABLE
 from minigrad.ops import (
     activations,
+    choices,
     convolution,
     elementwise,
     indexing,
@@ -12,20 +14,18 @@ from minigrad.ops import (
     reductions,
     shapes,
 )
-from minigrad.ops.table import NUMPY, TABLE, composite, op
 
 __all__ = [
     "NUMPY",
     "TABLE",
     "activations",
-    "composite",
+    "choices",
     "convolution",
     "elementwise",
     "indexing",
     "linalg",
     "losses",
     "normalization",
-    "op",
     "pooling",
     "reductions",
     "shapes",

@@ -7,46 +7,94 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from minigrad import gather
-from minigrad.engine import Op, bare
+from minigrad.core.graph import bare
+from minigrad.core.table import composite, op
 from minigrad.ops.shapes import ravel
-from minigrad.ops.table import TABLE, composite
 
-getitem = Op(
-    "getitem",
-    lambda x, index: gather.getitem(x, index),
-    lambda g, y, x, index: add_at(g, index=index, shape=x.shape),
-    view=True,
-    doc="``x[index]``, with NumPy's slices, integers, integer arrays and masks.",
-)
-add_at: Op = Op(
-    "add_at",
-    lambda g, index, shape: gather.add_at(g, index, shape),
-    lambda gg, y, g, index, shape: getitem(gg, index=index),
-    doc="Zeros of ``shape`` with ``g`` added at ``index``; an index that occurs twice is added twice.",
-)
-TABLE["getitem"], TABLE["add_at"] = getitem, add_at
+
+@op(lambda g, y, x, *index: add_at(g, *index, shape=x.shape), view=True)
+def getitem(x: Any, *index: Any) -> Any:
+    """``x[index]``, with NumPy's slices, integers, integer arrays, masks, None and ``...``.
+
+    Its transpose adds: an entry that is read twice receives both cotangents.
+
+    Raises:
+        IndexError: an index outside its axis, or too many of them.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> x[[0, 0, 2]].sum().backward()
+    >>> x.grad
+    Tensor([2., 0., 1.])
+    """
+    return x[index]
+
+
+@op(lambda gg, y, g, *index, shape: getitem(gg, *index))
+def add_at(g: Any, *index: Any, shape: tuple[int, ...]) -> Any:
+    """Zeros of ``shape`` with ``g`` added at ``index``; an index that occurs twice is added twice.
+
+    The transpose of :func:`getitem`: <add_at(g), x> = <g, x[index]> for every x of ``shape``.
+
+    >>> import minigrad as mg
+    >>> from minigrad.ops.indexing import add_at
+    >>> add_at(mg.tensor([1.0, 10.0]), slice(1, 3), shape=(4,))
+    Tensor([ 0.,  1., 10.,  0.])
+    """
+    zeros = np.zeros_like(g, shape=shape)
+    if is_basic(index):  # every entry is met once, so assigning is adding
+        zeros[index] = g
+    else:
+        np.add.at(zeros, index, g)
+    return zeros
+
+
+def is_basic(index: tuple[Any, ...]) -> bool:
+    """Slices and integers only: the result is a view, and no entry occurs twice."""
+    return all(i is None or i is Ellipsis or isinstance(i, (slice, int, np.integer)) for i in index)
 
 
 @composite(np.take_along_axis)
 def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
-    """Entries picked by an integer array of the same rank: ``y[i, j] = x[i, indices[i, j]]`` for the last axis."""
+    """Entries picked by an integer array of the same rank: ``y[i, j] = x[i, indices[i, j]]`` for the last axis.
+
+    Args:
+        axis: the axis along which ``indices`` point; None for the flattened array.
+
+    Raises:
+        ValueError: ``x`` and ``indices`` differ in rank.
+
+    >>> import minigrad as mg
+    >>> mg.take_along_axis(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), mg.tensor([[1], [0]]), axis=1)
+    Tensor([[2.],
+            [3.]])
+    """
     if axis is None:
         x, axis = ravel(x), 0
     axis = normalize_axis_index(axis, x.ndim)
     indices = bare(indices)
     if indices.ndim != x.ndim:
         raise ValueError(f"take_along_axis: x has {x.ndim} axes and indices {indices.ndim}; they must agree")
-    index = tuple(
+    index = (
         indices if a == axis else np.arange(n, like=indices).reshape((-1,) + (1,) * (x.ndim - a - 1))
         for a, n in enumerate(x.shape)
     )
-    return getitem(x, index=index)
+    return getitem(x, *index)
 
 
 @composite(np.take)
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
-    """The slices of ``x`` at ``indices`` along ``axis`` (None: entries of the flattened array)."""
+    """The slices of ``x`` at ``indices`` along ``axis``: shape (*x.shape[:axis], *indices.shape, *x.shape[axis + 1:]).
+
+    Args:
+        axis: None for entries of the flattened array.
+
+    >>> import minigrad as mg
+    >>> mg.take(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), [1, 1, 0], axis=0)
+    Tensor([[3., 4.],
+            [3., 4.],
+            [1., 2.]])
+    """
     if axis is None:
         x, axis = ravel(x), 0
-    return getitem(x, index=(slice(None),) * normalize_axis_index(axis, x.ndim) + (bare(indices),))
+    return getitem(x, *(slice(None),) * normalize_axis_index(axis, x.ndim), bare(indices))

@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from minigrad import batched
-from minigrad.engine import sum_rows
+from minigrad.core.backward import sum_rows
+from minigrad.core.table import composite, op
 from minigrad.ops.shapes import diagonal, reshape, transpose
-from minigrad.ops.table import composite, op
 
 
 def T(x: Any) -> Any:
@@ -29,111 +28,76 @@ def rows(x: Any) -> Any:
 
 
 def col(x: Any) -> Any:
+    """Each vector as a matrix of one column."""
     return x[..., None]
 
 
-def outer_sum(a: Any, g: Any) -> Any:
-    """sum_n a_n g_n^T over the rows. One row is an outer product, which NumPy's matmul does ten times too slowly."""
-    if a.shape[0] != 1:
-        return T(a) @ g
-    return np.dot(T(a), g) if a.size * g.size < 1 << 17 else np.einsum("ni,nj->ij", a, g)
-
-
-def _product(a: Any, b: Any) -> Any:
-    """``a @ b``. Where a matrix is wider than it is tall, BLAS is up to 1.6 times faster on the transposed product."""
-    if a.ndim == b.ndim == 2 and 1 < a.shape[0] < b.shape[1] and b.shape[0] > 1:
-        return np.matmul(b.T, a.T).T
-    return np.matmul(a, b)
-
-
+# ------------------------------------------------------------------------------------------------------ products
 def _matmul_a(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """g b^T, since y_ij = sum_k a_ik b_kj."""
     if b.ndim == 1:
         return g * b if a.ndim == 1 else col(g) * b
     return np.matmul(b, col(g))[..., 0] if a.ndim == 1 else matmul(g, T(b))
 
 
 def _matmul_b(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """a^T g."""
     if a.ndim == 1:
         return a * g if b.ndim == 1 else col(a) * g[..., None, :]
     if b.ndim == 1:
         return np.matmul(T(a), col(g))[..., 0]
     if b.ndim == 2:
-        return outer_sum(rows(a), rows(g))  # sums over the leading axes of a in the product itself
+        return T(rows(a)) @ rows(g)  # sums over the leading axes of a in the product itself
     return np.matmul(T(a), g)
 
 
-matmul = op("matmul", _product, _matmul_a, _matmul_b, numpy=np.matmul)
+@op(_matmul_a, _matmul_b, forward=np.matmul)
+def matmul(a: Any, b: Any) -> Any:
+    """The matrix product ``a @ b``: sum_k a_ik b_kj, of shapes (..., n, k) and (..., k, m) to (..., n, m).
+
+    A first argument of one axis is a row, a second one a column; their axis is gone from the result.
+
+    Raises:
+        ValueError: the inner lengths differ, or the leading axes do not broadcast.
+
+    >>> import minigrad as mg
+    >>> A, x = mg.tensor([[1.0, 2.0], [3.0, 4.0]]), mg.tensor([1.0, 1.0])
+    >>> mg.matmul(A, x), mg.matmul(x, A), x @ x
+    (Tensor([3., 7.]), Tensor([4., 6.]), Tensor(2.))
+    """
 
 
-def _linear(x: Any, W: Any, b: Any = None) -> Any:
-    y = _product(x, T(W))
-    if b is None:
-        return y
-    if b.dtype != y.dtype:
-        return y + b
-    y += b  # in place: y is ours
-    return y
-
-
-linear = op(
-    "linear",
-    _linear,
+@op(
     lambda g, y, x, W, b=None: matmul(g, W),
-    lambda g, y, x, W, b=None: outer_sum(rows(g), rows(x)),
+    lambda g, y, x, W, b=None: T(rows(g)) @ rows(x),
     lambda g, y, x, W, b=None: sum_rows(rows(g)),
-    doc="x @ W.T + b for x of shape (..., in), W of shape (out, in) and b of shape (out,) or None.",
 )
+def linear(x: Any, W: Any, b: Any = None) -> Any:
+    """x @ W.T + b for x of shape (..., in), W of shape (out, in) and b of shape (out,) or None.
 
-# ----------------------------------------------------------------------------------- solving and factorising
-inv = op("inv", np.linalg.inv, lambda g, y, A: -T(y) @ g @ T(y))
-det = op("det", np.linalg.det, lambda g, y, A: col(col(g * y)) * T(inv(A)))
+    Raises:
+        ValueError: the last axes of x and W differ.
 
-
-def _solve_b(g: Any, A: Any, b: Any) -> Any:
-    return solve(T(A), col(g))[..., 0] if b.ndim == 1 else solve(T(A), g)
-
-
-def _solve_A(g: Any, y: Any, A: Any, b: Any) -> Any:
-    w = _solve_b(g, A, b)
-    return -col(w) * y[..., None, :] if b.ndim == 1 else -np.matmul(w, T(y))
-
-
-def _solve(A: Any, b: Any) -> Any:
-    return batched.solve(A, col(b))[..., 0] if b.ndim == 1 else batched.solve(A, b)
-
-
-solve = op("solve", _solve, _solve_A, lambda g, y, A, b: _solve_b(g, A, b), numpy=np.linalg.solve)
-logabsdet_ = op("logabsdet", lambda A: np.linalg.slogdet(A)[1], lambda g, y, A: col(col(g)) * T(inv(A)))
-detsign_ = op("detsign", lambda A: np.linalg.slogdet(A)[0])
-
-
-class SlogdetResult(NamedTuple):
-    """The sign and the logarithm of the absolute value of a determinant."""
-
-    sign: Any
-    logabsdet: Any
-
-
-@composite(np.linalg.slogdet)
-def slogdet(A: Any) -> SlogdetResult:
-    """(sign, log|det A|), safe where the determinant itself would over- or underflow."""
-    return SlogdetResult(detsign_(A), logabsdet_(A))
-
-
-def _cholesky_rule(g: Any, L: Any, A: Any) -> Any:
-    """Murray, "Differentiation of the Cholesky decomposition" (2016), eq. 10: symmetric, as A is."""
-    P = np.tril(np.matmul(T(L), g))
-    P = P - 0.5 * P * np.eye(P.shape[-1], dtype=P.dtype, like=P)
-    S = solve(T(L), T(solve(T(L), T(P + T(P)))))
-    return 0.5 * S
-
-
-cholesky = op("cholesky", np.linalg.cholesky, _cholesky_rule)
+    >>> import minigrad as mg
+    >>> x, W, b = mg.tensor([[1.0, 2.0]]), mg.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), mg.tensor([0.0, 0.0, 10.0])
+    >>> mg.linear(x, W, b)
+    Tensor([[ 1.,  2., 13.]])
+    """
+    y = x @ T(W)
+    return y if b is None else y + b
 
 
 @composite(np.dot)
 def dot(a: Any, b: Any) -> Any:
-    """NumPy's dot: the last axis of ``a`` against the last but one of ``b``."""
+    """sum_k a_..k b_..k.: the last axis of ``a`` against the last but one of ``b``, in every combination of the others.
+
+    Raises:
+        ValueError: those two axes differ in length.
+
+    >>> import minigrad as mg
+    >>> mg.dot(mg.tensor([1.0, 2.0]), mg.tensor([3.0, 4.0])), mg.dot(mg.ones((2, 3)), mg.ones((5, 3, 4))).shape
+    (Tensor(11.), (2, 5, 4))
+    """
     if a.ndim == 0 or b.ndim == 0:
         return a * b
     return matmul(a, b) if b.ndim <= 2 else tensordot(a, b, axes=((-1,), (-2,)))
@@ -141,13 +105,30 @@ def dot(a: Any, b: Any) -> Any:
 
 @composite(np.outer)
 def outer(a: Any, b: Any) -> Any:
-    """a_i b_j of the flattened arguments."""
+    """a_i b_j of the flattened arguments.
+
+    >>> import minigrad as mg
+    >>> mg.outer(mg.tensor([1.0, 2.0]), mg.tensor([3.0, 4.0]))
+    Tensor([[3., 4.],
+            [6., 8.]])
+    """
     return reshape(a, (-1, 1)) * reshape(b, (1, -1))
 
 
 @composite(np.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    """The sum of products over pairs of axes: the last ``axes`` of a with the first of b, or the given pairs."""
+    """The sum of products over pairs of axes: the last ``axes`` of a with the first of b, or the given pairs.
+
+    The result has the axes of a that are left, then those of b.
+
+    Raises:
+        ValueError: the axes of a pair differ in length.
+
+    >>> import minigrad as mg
+    >>> a, b = mg.ones((2, 3, 4)), mg.ones((4, 3))
+    >>> mg.tensordot(a, b, axes=((1, 2), (1, 0)))
+    Tensor([12., 12.])
+    """
     if isinstance(axes, int):
         axes = (range(a.ndim - axes, a.ndim), range(axes))
     over_a, over_b = normalize_axis_tuple(axes[0], a.ndim), normalize_axis_tuple(axes[1], b.ndim)
@@ -164,9 +145,140 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return reshape(matmul(A, B), shape_a + shape_b)
 
 
-# --------------------------------------------------------------------------------------------------- einsum
-def _einsum_rule(i: int, g: Any, y: Any, *xs: Any, subscripts: str) -> Any:
-    """The cotangent of an operand is the einsum of g with the other operands, onto that operand's letters."""
+# --------------------------------------------------------------------------------------- solving and factorizing
+@op(lambda g, y, A: -T(y) @ g @ T(y), forward=np.linalg.inv)
+def inv(A: Any) -> Any:
+    """The inverse of each square matrix on the last two axes: A of shape (..., n, n), the result too.
+
+    Raises:
+        LinAlgError: a matrix is singular, or not square.
+
+    >>> import minigrad as mg
+    >>> mg.inv(mg.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    Tensor([[0.5 , 0.  ],
+            [0.  , 0.25]])
+    """
+
+
+def _solve_b(g: Any, A: Any, b: Any) -> Any:
+    """A^-T g, as another system."""
+    return solve(T(A), col(g))[..., 0] if b.ndim == 1 else solve(T(A), g)
+
+
+def _solve_A(g: Any, y: Any, A: Any, b: Any) -> Any:
+    """-A^-T g y^T, since A dy = -dA y."""
+    w = _solve_b(g, A, b)
+    return -col(w) * y[..., None, :] if b.ndim == 1 else -np.matmul(w, T(y))
+
+
+@op(_solve_A, lambda g, y, A, b: _solve_b(g, A, b), numpy=np.linalg.solve)
+def solve(A: Any, b: Any) -> Any:
+    """The x with A x = b, for A of shape (..., n, n) and b of shape (n,) or (..., n, k); more accurate than inv(A) @ b.
+
+    Raises:
+        LinAlgError: a matrix is singular, or not square.
+        ValueError: A and b differ in n, or their leading axes do not broadcast.
+
+    >>> import minigrad as mg
+    >>> mg.solve(mg.tensor([[2.0, 0.0], [0.0, 4.0]]), mg.tensor([2.0, 2.0]))
+    Tensor([1. , 0.5])
+    """
+    B = col(b) if b.ndim == 1 else b
+    if A.shape[:-2] != B.shape[:-2]:  # CuPy's solve does not broadcast
+        stack = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
+        A, B = np.broadcast_to(A, stack + A.shape[-2:]), np.broadcast_to(B, stack + B.shape[-2:])
+    x = np.linalg.solve(A, B)
+    return x[..., 0] if b.ndim == 1 else x
+
+
+@op(lambda g, y, A: col(col(g * y)) * T(inv(A)), forward=np.linalg.det)
+def det(A: Any) -> Any:
+    """The determinant of each square matrix on the last two axes: A of shape (..., n, n), the result (...).
+
+    Its gradient is det(A) A^-T, so a singular matrix has a determinant, but raises LinAlgError on the way back.
+
+    Raises:
+        LinAlgError: a matrix is not square.
+
+    >>> import minigrad as mg
+    >>> mg.det(mg.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    Tensor(-2.)
+    """
+
+
+@op(lambda g, y, A: col(col(g)) * T(inv(A)))
+def logabsdet(A: Any) -> Any:
+    """log|det A| of each square matrix; its gradient is A^-T.
+
+    >>> import minigrad as mg
+    >>> from minigrad.ops.linalg import logabsdet
+    >>> mg.grad(logabsdet)(mg.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    Tensor([[0.5 , 0.  ],
+            [0.  , 0.25]])
+    """
+    return np.linalg.slogdet(A)[1]
+
+
+@op()
+def detsign(A: Any) -> Any:
+    """The sign of det A of each square matrix: 1, -1, or 0 for a singular one.
+
+    >>> import minigrad as mg
+    >>> from minigrad.ops.linalg import detsign
+    >>> detsign(mg.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    Tensor(-1.)
+    """
+    return np.linalg.slogdet(A)[0]
+
+
+class SlogdetResult(NamedTuple):
+    """The sign and the logarithm of the absolute value of a determinant."""
+
+    sign: Any
+    logabsdet: Any
+
+
+@composite(np.linalg.slogdet)
+def slogdet(A: Any) -> SlogdetResult:
+    """(sign, log|det A|), safe where the determinant itself would over- or underflow.
+
+    Raises:
+        LinAlgError: a matrix is not square; or singular, on the way back.
+
+    >>> import minigrad as mg
+    >>> mg.slogdet(mg.eye(2) * 1e-30)  # the determinant is 1e-60, which float32 rounds to 0
+    SlogdetResult(sign=Tensor(1.), logabsdet=Tensor(-138.1551))
+    """
+    return SlogdetResult(detsign(A), logabsdet(A))
+
+
+def _cholesky_rule(g: Any, L: Any, A: Any) -> Any:
+    """Murray, "Differentiation of the Cholesky decomposition" (2016), eq. 10: symmetric, as A is."""
+    P = np.tril(np.matmul(T(L), g))
+    P = P - 0.5 * P * np.eye(P.shape[-1], dtype=P.dtype, like=P)
+    S = solve(T(L), T(solve(T(L), T(P + T(P)))))
+    return 0.5 * S
+
+
+@op(_cholesky_rule, forward=np.linalg.cholesky)
+def cholesky(A: Any) -> Any:
+    """The lower triangular L with L L^T = A, for each symmetric positive definite A of shape (..., n, n).
+
+    Only the lower triangle of A is read. The gradient is symmetric: it is that of a change of A that keeps it so.
+
+    Raises:
+        LinAlgError: a matrix is not positive definite, or not square.
+
+    >>> import minigrad as mg
+    >>> mg.cholesky(mg.tensor([[4.0, 2.0], [2.0, 5.0]]))
+    Tensor([[2., 0.],
+            [1., 2.]])
+    """
+
+
+# -------------------------------------------------------------------------------------------------------- einsum
+def _contract_rule(i: int, g: Any, y: Any, *xs: Any, subscripts: str) -> Any:
+    """The cotangent of an operand is the contraction of g with the other operands, onto that operand's letters."""
     inputs, output = subscripts.split("->")
     names = inputs.split(",")
     others = [(name, x) for k, (name, x) in enumerate(zip(names, xs, strict=True)) if k != i]
@@ -176,22 +288,36 @@ def _einsum_rule(i: int, g: Any, y: Any, *xs: Any, subscripts: str) -> Any:
         shape = tuple(xs[i].shape[k] for k in lost)
         others.append(("".join(names[i][k] for k in lost), np.ones_like(xs[i], shape=shape)))
     spec = ",".join([output, *(name for name, _ in others)]) + "->" + names[i]
-    return einsum_(g, *(x for _, x in others), subscripts=spec)
+    return contract(g, *(x for _, x in others), subscripts=spec)
 
 
-einsum_ = op(
-    "einsum",
-    lambda *xs, subscripts: np.einsum(subscripts, *xs, optimize=len(xs) > 2),
-    each=_einsum_rule,
-)
+@op(each=_contract_rule)
+def contract(*operands: Any, subscripts: str) -> Any:
+    """The einsum whose subscripts are in full: an explicit output, no dots, and no letter twice in one operand.
+
+    The sum of products over the letters that are not in the output; every einsum is one of these, of diagonals.
+
+    >>> import minigrad as mg
+    >>> from minigrad.ops.linalg import contract
+    >>> contract(mg.tensor([1.0, 2.0]), mg.tensor([3.0, 4.0]), subscripts="i,i->")
+    Tensor(11.)
+    """
+    return np.einsum(subscripts, *operands, optimize=len(operands) > 2)
 
 
 @composite(np.einsum)
 def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
     """Einstein summation, as ``numpy.einsum``: with ``...``, repeated letters and an implicit output.
 
+    ``optimize`` is NumPy's, and ignored: the order of three or more operands is always optimized.
+
     Raises:
         ValueError: the subscripts do not fit the operands.
+
+    >>> import minigrad as mg
+    >>> A, x = mg.tensor([[1.0, 2.0], [3.0, 4.0]]), mg.tensor([1.0, 10.0])
+    >>> mg.einsum("ij,j->i", A, x), mg.einsum("ij->j", A), mg.einsum("ii", A)
+    (Tensor([21., 43.]), Tensor([4., 6.]), Tensor(5.))
     """
     inputs, arrow, output = subscripts.replace(" ", "").partition("->")
     names = inputs.split(",")
@@ -212,7 +338,7 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
                 x = diagonal(x, 0, first, second)
                 names[k] = names[k][:first] + names[k][first + 1 : second] + names[k][second + 1 :] + c
         xs.append(x)
-    return einsum_(*xs, subscripts=",".join(names) + "->" + output)
+    return contract(*xs, subscripts=",".join(names) + "->" + output)
 
 
 def _expand_dots(names: list[str], operands: Sequence[Any], spare: list[str]) -> tuple[list[str], str]:

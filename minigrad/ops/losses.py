@@ -10,52 +10,54 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import gather
-from minigrad.arrays import as_operand
-from minigrad.engine import Op, bare
+from minigrad.arrays.backend import innermost
+from minigrad.arrays.dtypes import as_operand
+from minigrad.core.kernel import Kernel
+from minigrad.core.table import composite, op
 from minigrad.ops.activations import sigmoid
-from minigrad.ops.elementwise import clip, square
+from minigrad.ops.choices import clip
+from minigrad.ops.elementwise import square
+from minigrad.ops.indexing import getitem
 from minigrad.ops.reductions import mean, sum
 from minigrad.ops.shapes import moveaxis
-from minigrad.ops.table import composite, op
 
 
+@Kernel
 def by_class(x: Any) -> Any:
-    """A tall matrix with its memory running down the columns: rows are then reduced 7 times faster."""
-    return x.T.copy().T if x.ndim == 2 and x.shape[1] < x.shape[0] else x
+    """``x``, in whatever order of memory its rows are reduced fastest."""
+    return x
 
 
-def _softmax(x: Any, axis: int = -1) -> Any:
+@Kernel
+def row_totals(x: Any, axis: int) -> Any:
+    """The sum over ``axis``, kept as an axis of length 1."""
+    return x.sum(axis=axis, keepdims=True)
+
+
+@op(lambda g, y, x, axis=-1: y * (g - row_totals(g * y, axis)))
+def softmax(x: Any, axis: int = -1) -> Any:
+    """exp(x) / sum(exp(x)) along ``axis``: positive numbers that sum to 1, whatever the size of x.
+
+    >>> import minigrad as mg
+    >>> mg.softmax(mg.tensor([0.0, 1000.0]))
+    Tensor([0., 1.])
+    """
     x = by_class(x)
     e = np.exp(x - x.max(axis=axis, keepdims=True))
     return e / e.sum(axis=axis, keepdims=True)
 
 
-def _log_softmax(x: Any, axis: int = -1) -> Any:
+@op(lambda g, y, x, axis=-1: g - np.exp(y) * row_totals(g, axis))
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    """log(softmax(x)) = x - log(sum(exp(x))) along ``axis``, without underflow.
+
+    >>> import minigrad as mg
+    >>> mg.log_softmax(mg.tensor([0.0, 1000.0]))
+    Tensor([-1000.,     0.])
+    """
     x = by_class(x)
     z = x - x.max(axis=axis, keepdims=True)
     return z - np.log(np.exp(z).sum(axis=axis, keepdims=True))
-
-
-def row_totals(x: Any, axis: int) -> Any:
-    """The sum over ``axis``, kept as an axis of length 1. Over a short last axis a product with ones is faster."""
-    if axis in (-1, x.ndim - 1) and x.ndim > 1:
-        return x @ np.ones((x.shape[-1], 1), x.dtype, like=x)
-    return x.sum(axis=axis, keepdims=True)
-
-
-softmax = op(
-    "softmax",
-    _softmax,
-    lambda g, y, x, axis=-1: y * (g - row_totals(g * y, axis)),
-    doc="exp(x) / sum(exp(x)) along ``axis``.",
-)
-log_softmax = op(
-    "log_softmax",
-    _log_softmax,
-    lambda g, y, x, axis=-1: g - np.exp(y) * row_totals(g, axis),
-    doc="log(softmax(x)) along ``axis``, without underflow.",
-)
 
 
 def one_hot(labels: Any, classes: int, dtype: Any = None) -> Any:
@@ -77,30 +79,16 @@ def _indicator(labels: Any, classes: int) -> Any:
 
 def check_labels(labels: Any, classes: int) -> None:
     """Class labels must be integers in 0 .. classes - 1 (NumPy would read -1 as the last class)."""
-    labels = bare(labels)
+    labels = innermost(labels)  # of every example of a vmap
     if labels.dtype.kind not in "iu":
         raise TypeError(
             f"class labels must be integers, not {labels.dtype}; for probabilities pass the shape of the logits"
         )
-    if hasattr(labels, "levels"):  # one label per example of a vmap
-        labels = labels.array
     if labels.size and (labels.min() < 0 or labels.max() >= classes):
         raise ValueError(
             f"class labels must lie in 0..{classes - 1} for {classes} classes, but range over "
             f"{int(labels.min())}..{int(labels.max())}"
         )
-
-
-def _cross_entropy(z: Any, t: Any, smoothing: float, total: float) -> Any:
-    check_labels(t, z.shape[-1])
-    z = by_class(z)
-    z = z - z.max(axis=-1, keepdims=True)
-    rows = [np.arange(n, like=t).reshape((-1,) + (1,) * (t.ndim - k - 1)) for k, n in enumerate(t.shape)]
-    picked = gather.getitem(z, (*rows, t))
-    losses = np.log(np.exp(z).sum(axis=-1)) - picked
-    if smoothing:
-        losses = losses + smoothing * (picked - z.sum(axis=-1) / z.shape[-1])
-    return losses.sum() / total if total else losses
 
 
 def _cross_entropy_rule(g: Any, y: Any, z: Any, t: Any, smoothing: float, total: float) -> Any:
@@ -112,8 +100,33 @@ def _cross_entropy_rule(g: Any, y: Any, z: Any, t: Any, smoothing: float, total:
     return (softmax(z) - target) * (g / total if total else g[..., None])
 
 
-# One node: a lone Op rather than an entry, since the public function below is the entry.
-cross_entropy_ = Op("cross_entropy", _cross_entropy, _cross_entropy_rule)
+@op(_cross_entropy_rule, None)
+def softmax_cross_entropy(z: Any, t: Any, smoothing: float = 0.0, total: float = 0) -> Any:
+    """-log softmax(z)[t], with classes on the last axis: what :func:`cross_entropy` computes for class indices.
+
+    Args:
+        z: logits (..., K).
+        t: class indices (...).
+        smoothing: this much of the target is spread evenly over the classes.
+        total: divide the sum of the losses by it; 0 for the losses themselves, of the shape of ``t``.
+
+    Raises:
+        TypeError, ValueError: labels that are no integers, or out of range.
+
+    >>> import minigrad as mg
+    >>> from minigrad.ops.losses import softmax_cross_entropy
+    >>> softmax_cross_entropy(mg.tensor([[0.0, 0.0]]), mg.tensor([1]))  # log 2
+    Tensor([0.6931])
+    """
+    check_labels(t, z.shape[-1])
+    z = by_class(z)
+    z = z - z.max(axis=-1, keepdims=True)
+    rows = [np.arange(n, like=t).reshape((-1,) + (1,) * (t.ndim - k - 1)) for k, n in enumerate(t.shape)]
+    picked = getitem(z, *rows, t)
+    losses = np.log(np.exp(z).sum(axis=-1)) - picked
+    if smoothing:
+        losses = losses + smoothing * (picked - z.sum(axis=-1) / z.shape[-1])
+    return losses.sum() / total if total else losses
 
 
 @composite()
@@ -127,7 +140,13 @@ def cross_entropy(logits: Any, target: Any, reduction: str = "mean", label_smoot
         label_smoothing: this much of the target is spread evenly over the classes.
 
     Raises:
+        TypeError: labels that are no integers.
         ValueError: shapes that do not fit, labels out of range, an unknown reduction.
+
+    >>> import minigrad as mg
+    >>> logits = mg.tensor([[2.0, 0.0], [0.0, 0.0]])
+    >>> mg.cross_entropy(logits, [0, 1], reduction="none")  # log(1 + e^-2) and log 2
+    Tensor([0.1269, 0.6931])
     """
     check_reduction("cross_entropy", reduction)
     target = as_operand(target, logits)
@@ -146,14 +165,19 @@ def cross_entropy(logits: Any, target: Any, reduction: str = "mean", label_smoot
     if reduction == "mean" and not target.size:
         raise ValueError("cross_entropy: the mean over an empty batch is not defined; use reduction='sum'")
     total = 0 if reduction == "none" else 1 if reduction == "sum" else target.size
-    return cross_entropy_(logits, target, smoothing=label_smoothing, total=total)
+    return softmax_cross_entropy(logits, target, smoothing=label_smoothing, total=total)
 
 
-def _bce(z: Any, t: Any) -> Any:
+@op(lambda g, y, z, t: g * (sigmoid(z) - t), lambda g, y, z, t: -g * z)
+def sigmoid_cross_entropy(z: Any, t: Any) -> Any:
+    """-t log sigmoid(z) - (1 - t) log(1 - sigmoid(z)) = max(z, 0) - z t + log(1 + exp(-|z|)), entry by entry.
+
+    >>> import minigrad as mg
+    >>> from minigrad.ops.losses import sigmoid_cross_entropy
+    >>> sigmoid_cross_entropy(mg.tensor([0.0, 1000.0]), mg.tensor([1.0, 1.0]))
+    Tensor([0.6931, 0.    ])
+    """
     return np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))
-
-
-bce_ = op("bce_with_logits", _bce, lambda g, y, z, t: g * (sigmoid(z) - t), lambda g, y, z, t: -g * z)
 
 
 @composite()
@@ -162,10 +186,14 @@ def binary_cross_entropy_with_logits(logits: Any, target: Any, reduction: str = 
 
     Raises:
         ValueError: the shapes differ, or the reduction is unknown.
+
+    >>> import minigrad as mg
+    >>> mg.binary_cross_entropy_with_logits(mg.tensor([2.0, -2.0]), mg.tensor([1.0, 0.0]))  # log(1 + e^-2), twice
+    Tensor(0.1269)
     """
     check_reduction("binary_cross_entropy_with_logits", reduction)
     check_same_shape("binary_cross_entropy_with_logits", logits, target)
-    return reduce(bce_(logits, target), reduction)
+    return reduce(sigmoid_cross_entropy(logits, target), reduction)
 
 
 def binary_cross_entropy(p: Any, target: Any, reduction: str = "mean") -> Any:
@@ -227,10 +255,12 @@ def kl_div(log_q: Any, p: Any, reduction: str = "mean") -> Any:
 
 
 def reduce(losses: Any, reduction: str) -> Any:
+    """The losses themselves ("none"), their mean, or their sum."""
     return losses if reduction == "none" else mean(losses) if reduction == "mean" else sum(losses)
 
 
 def check_reduction(name: str, reduction: str) -> None:
+    """Raise ValueError for an unknown reduction."""
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
 

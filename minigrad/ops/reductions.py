@@ -1,4 +1,8 @@
-"""Reductions over ``axis`` (None for all, an int, or a tuple), with NumPy's ``keepdims``."""
+"""Reductions over ``axis`` (None for all, an int, or a tuple), with NumPy's ``keepdims``.
+
+The rules give every entry of x its share of its group's cotangent: g itself for a sum, g/n for a mean, g times the
+entry's weight for logsumexp.
+"""
 
 from __future__ import annotations
 
@@ -8,85 +12,77 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from minigrad.arrays import as_operand
-from minigrad.ops.elementwise import absolute, power, sqrt, square
-from minigrad.ops.table import composite, op
+from minigrad.arrays.dtypes import as_operand
+from minigrad.core.table import composite, op
+from minigrad.ops.choices import absolute
+from minigrad.ops.elementwise import power, sqrt, square
+
+Axes = int | tuple[int, ...] | None
 
 
-def spread(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+def spread(g: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
     """Undo a reduction's change of shape: give every entry of ``x`` its group's value."""
     if axis is not None and not keepdims:
         g = np.expand_dims(g, axis)
     return np.broadcast_to(g, x.shape)
 
 
-def _extremum_rule(g: Any, y: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Entries that tie for the extremum share the gradient."""
-    ties = (x == spread(y, x, axis, keepdims)).astype(x.dtype)
-    return spread(g, x, axis, keepdims) * ties / np.sum(ties, axis=axis, keepdims=True)
+# ----------------------------------------------------------------------------------------------- sums and means
+@op(lambda g, y, x, axis=None, keepdims=False: spread(g, x, axis, keepdims), numpy=np.sum)
+def sum(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """sum_i x_i over ``axis``; 0 where there is nothing to add.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> mg.sum(x), mg.sum(x, axis=0), mg.sum(x, axis=1, keepdims=True).shape
+    (Tensor(10.), Tensor([4., 6.]), (2, 1))
+    """
+    return as_operand(x).sum(axis=axis, keepdims=keepdims)
 
 
-sum = op(
-    "sum",
-    lambda x, axis=None, keepdims=False: as_operand(x).sum(axis=axis, keepdims=keepdims),
-    lambda g, y, x, axis=None, keepdims=False: spread(g, x, axis, keepdims),
-    numpy=np.sum,
-)
-mean = op(
-    "mean",
-    lambda x, axis=None, keepdims=False: np.mean(x, axis=axis, keepdims=keepdims),
+@op(
     lambda g, y, x, axis=None, keepdims=False: spread(g / (x.size / y.size if y.size else 1), x, axis, keepdims),
     numpy=np.mean,
 )
-max = op(
-    "max", lambda x, axis=None, keepdims=False: np.max(x, axis=axis, keepdims=keepdims), _extremum_rule, numpy=np.max
-)
-min = op(
-    "min", lambda x, axis=None, keepdims=False: np.min(x, axis=axis, keepdims=keepdims), _extremum_rule, numpy=np.min
-)
+def mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """(1/n) sum_i x_i over the n entries along ``axis``, so each has slope 1/n.
+
+    >>> import minigrad as mg
+    >>> mg.grad(mg.mean)(mg.tensor([1.0, 2.0, 3.0, 6.0]))
+    Tensor([0.25, 0.25, 0.25, 0.25])
+    """
+    return np.mean(x, axis=axis, keepdims=keepdims)
 
 
-def _logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    m = np.max(x, axis=axis, keepdims=True)
-    m = np.where(np.isfinite(m), m, 0)  # all entries -inf: the sum is 0 and its log -inf, not NaN
-    y = np.log(np.sum(np.exp(x - m), axis=axis, keepdims=True)) + m
-    return y if keepdims else np.sum(y, axis=axis)
+def _cumsum_rule(g: Any, y: Any, x: Any, axis: int | None = None) -> Any:
+    """An entry is part of every sum from its own on: the running sum of g, begun at the other end."""
+    along = 0 if axis is None else axis
+    return np.flip(np.cumsum(np.flip(g, along), axis=along), along).reshape(x.shape)
 
 
-logsumexp = op(
-    "logsumexp",
-    _logsumexp,
-    lambda g, y, x, axis=None, keepdims=False: spread(g, x, axis, keepdims) * np.exp(x - spread(y, x, axis, keepdims)),
-    doc="log(sum(exp(x))), without overflow.",
-)
-cumsum_ = op(
-    "cumsum",
-    lambda x, axis: np.cumsum(x, axis=axis),
-    lambda g, y, x, axis: np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis),
-)
-argmax = op("argmax", lambda x, axis=None, keepdims=False: np.argmax(x, axis=axis, keepdims=keepdims), numpy=np.argmax)
-argmin = op("argmin", lambda x, axis=None, keepdims=False: np.argmin(x, axis=axis, keepdims=keepdims), numpy=np.argmin)
-all = op("all", lambda x, axis=None, keepdims=False: np.all(x, axis=axis, keepdims=keepdims), numpy=np.all)
-any = op("any", lambda x, axis=None, keepdims=False: np.any(x, axis=axis, keepdims=keepdims), numpy=np.any)
-
-norm2 = op(
-    "norm2",
-    lambda x, axis=None, keepdims=False: np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims)),
-    # x / |x|, and 0 at the origin: the subgradient of least norm
-    lambda g, y, x, axis=None, keepdims=False: spread(g / np.where(y == 0, 1, y), x, axis, keepdims) * x,
-    doc="The Euclidean norm over ``axis``, with gradient 0 at the origin.",
-)
-
-
-@composite(np.cumsum)
+@op(_cumsum_rule, forward=np.cumsum)
 def cumsum(x: Any, axis: int | None = None) -> Any:
-    """The running sum along ``axis``, or of the flattened array."""
-    return cumsum_(np.reshape(x, (-1,)), 0) if axis is None else cumsum_(x, axis)
+    """The running sum y_i = x_0 + ... + x_i along ``axis``, or of the flattened array.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 2.0, 3.0])
+    >>> mg.cumsum(x), mg.grad(lambda x: mg.cumsum(x).sum())(x)
+    (Tensor([1., 3., 6.]), Tensor([3., 2., 1.]))
+    """
 
 
 @composite(np.var)
-def var(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """The mean square deviation from the mean, over n - ddof."""
+def var(x: Any, axis: Axes = None, ddof: int = 0, keepdims: bool = False) -> Any:
+    """The mean square deviation from the mean: sum_i (x_i - mean(x))^2 / (n - ddof), with ddof = 1 for a sample's.
+
+    Raises:
+        ValueError: n <= ddof, so that no degree of freedom is left.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 2.0, 3.0])
+    >>> mg.var(x), mg.var(x, ddof=1)
+    (Tensor(0.6667), Tensor(1.))
+    """
     deviations = square(x - mean(x, axis=axis, keepdims=True))
     y = mean(deviations, axis=axis, keepdims=keepdims)
     if not ddof:
@@ -98,14 +94,141 @@ def var(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
 
 
 @composite(np.std)
-def std(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """The square root of ``var``."""
+def std(x: Any, axis: Axes = None, ddof: int = 0, keepdims: bool = False) -> Any:
+    """sqrt(var(x)); like the root, without a finite slope where all entries are equal.
+
+    Raises:
+        ValueError: n <= ddof, so that no degree of freedom is left.
+
+    >>> import minigrad as mg
+    >>> mg.std(mg.tensor([1.0, 5.0]))
+    Tensor(2.)
+    """
     return sqrt(var(x, axis=axis, ddof=ddof, keepdims=keepdims))
 
 
+def _logsumexp_rule(g: Any, y: Any, x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """The slopes are the softmax of x."""
+    return spread(g, x, axis, keepdims) * np.exp(x - spread(y, x, axis, keepdims))
+
+
+@op(_logsumexp_rule)
+def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """log(sum_i exp(x_i)) over ``axis``, as m + log(sum_i exp(x_i - m)) with m = max(x): without overflow.
+
+    A smooth maximum: between max(x) and max(x) + log(n), and its gradient is softmax(x).
+
+    Raises:
+        ValueError: nothing along ``axis``.
+
+    >>> import minigrad as mg
+    >>> mg.logsumexp(mg.tensor([1000.0, 0.0]))  # exp(1000) is infinite
+    Tensor(1000.)
+    """
+    m = np.max(x, axis=axis, keepdims=True)
+    m = np.where(np.isfinite(m), m, 0)  # all entries -inf: the sum is 0 and its log -inf, not NaN
+    y = np.log(np.sum(np.exp(x - m), axis=axis, keepdims=True)) + m
+    return y if keepdims else np.sum(y, axis=axis)
+
+
+# -------------------------------------------------------------------------------------------------- extrema
+def _extremum_rule(g: Any, y: Any, x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """Entries that tie for the extremum share the gradient."""
+    ties = (x == spread(y, x, axis, keepdims)).astype(x.dtype)
+    return spread(g, x, axis, keepdims) * ties / np.sum(ties, axis=axis, keepdims=True)
+
+
+@op(_extremum_rule, numpy=np.max)
+def max(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """The largest entry along ``axis``. Entries that tie for it share the gradient.
+
+    Raises:
+        ValueError: nothing along ``axis``.
+
+    >>> import minigrad as mg
+    >>> mg.grad(mg.max)(mg.tensor([1.0, 3.0, 3.0]))
+    Tensor([0. , 0.5, 0.5])
+    """
+    return np.max(x, axis=axis, keepdims=keepdims)
+
+
+@op(_extremum_rule, numpy=np.min)
+def min(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """The smallest entry along ``axis``. Entries that tie for it share the gradient.
+
+    Raises:
+        ValueError: nothing along ``axis``.
+
+    >>> import minigrad as mg
+    >>> mg.min(mg.tensor([[1.0, 2.0], [4.0, 3.0]]), axis=1)
+    Tensor([1., 3.])
+    """
+    return np.min(x, axis=axis, keepdims=keepdims)
+
+
+@op(numpy=np.argmax)
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """The index of the largest entry along ``axis`` (None: in the flattened array), the first of those that tie.
+
+    Raises:
+        ValueError: nothing along ``axis``.
+
+    >>> import minigrad as mg
+    >>> logits = mg.tensor([[0.1, 2.0], [3.0, -1.0]])
+    >>> mg.argmax(logits, axis=1)  # the predicted classes
+    Tensor([1, 0])
+    """
+    return np.argmax(x, axis=axis, keepdims=keepdims)
+
+
+@op(numpy=np.argmin)
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """The index of the smallest entry along ``axis`` (None: in the flattened array), the first of those that tie.
+
+    Raises:
+        ValueError: nothing along ``axis``.
+
+    >>> import minigrad as mg
+    >>> mg.argmin(mg.tensor([3.0, 1.0, 2.0]))
+    Tensor(1)
+    """
+    return np.argmin(x, axis=axis, keepdims=keepdims)
+
+
+@op(numpy=np.all)
+def all(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """Whether every entry along ``axis`` is true (not 0); true where there are none.
+
+    >>> import minigrad as mg
+    >>> mg.all(mg.tensor([[1.0, 2.0], [0.0, 3.0]]) > 0, axis=1)
+    Tensor([ True, False])
+    """
+    return np.all(x, axis=axis, keepdims=keepdims)
+
+
+@op(numpy=np.any)
+def any(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """Whether some entry along ``axis`` is true (not 0); false where there are none.
+
+    >>> import minigrad as mg
+    >>> mg.any(mg.isnan(mg.tensor([1.0, float("nan")])))
+    Tensor(True)
+    """
+    return np.any(x, axis=axis, keepdims=keepdims)
+
+
+# ------------------------------------------------------------------------------------------- products and norms
 @composite(np.prod)
-def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The product, as a balanced tree of multiplications: right at zeros, in every order of derivative."""
+def prod(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """The product of the entries along ``axis``; 1 where there are none.
+
+    Computed as a balanced tree of multiplications. The textbook slope, the product divided by x_i, is 0/0 at x_i = 0;
+    the tree's is right there too, in every order of derivative.
+
+    >>> import minigrad as mg
+    >>> mg.grad(mg.prod)(mg.tensor([2.0, 0.0, 5.0]))
+    Tensor([ 0., 10.,  0.])
+    """
     axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
     rest = tuple(a for a in range(x.ndim) if a not in axes)
     kept = tuple(x.shape[a] for a in rest)
@@ -118,12 +241,32 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return np.reshape(y, tuple(1 if a in axes else n for a, n in enumerate(x.shape)) if keepdims else kept)
 
 
+# x / |x|, and 0 at the origin: the subgradient of least norm
+@op(lambda g, y, x, axis=None, keepdims=False: spread(g / np.where(y == 0, 1, y), x, axis, keepdims) * x)
+def norm2(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """The Euclidean norm |x| = sqrt(sum_i x_i^2) over ``axis``. Its gradient is x / |x|, and 0 at the origin.
+
+    >>> import minigrad as mg
+    >>> from minigrad.ops.reductions import norm2
+    >>> norm2(mg.tensor([3.0, 4.0])), mg.grad(norm2)(mg.tensor([3.0, 4.0])), mg.grad(norm2)(mg.tensor([0.0, 0.0]))
+    (Tensor(5.), Tensor([0.6, 0.8]), Tensor([0., 0.]))
+    """
+    return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
+
+
 @composite(np.linalg.norm)
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """A vector norm over ``axis``: ``ord`` = 2 (the default, also "fro" over two axes), 1, any p > 0, or infinity.
+def norm(x: Any, ord: float | str | None = None, axis: Axes = None, keepdims: bool = False) -> Any:
+    """(sum_i |x_i|^p)^(1/p) over ``axis``, with p = ``ord``: 2 by default, 1, any other p > 0, or infinity (max |x_i|).
+
+    Over two axes (and over all, where no ``ord`` is given) it is the Frobenius norm, also called "fro".
 
     Raises:
         ValueError: a matrix norm that is not the Frobenius norm.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([3.0, -4.0])
+    >>> mg.norm(x), mg.norm(x, ord=1), mg.norm(x, ord=float("inf"))
+    (Tensor(5.), Tensor(7.), Tensor(4.))
     """
     axes = x.ndim if axis is None else 1 if isinstance(axis, int) else len(axis)
     if ord is None or (ord == 2 and axes == 1) or (ord == "fro" and axes == 2):

@@ -1,0 +1,301 @@
+"""Transformations of functions: gradients, Jacobians, and products with Jacobians and Hessians.
+
+Signatures are JAX's. Arguments and results are tensors, arrays or numbers, and lists, tuples and dicts of them; what
+comes back are tensors. Everything nests: ``vmap(grad(f))`` gives per-example gradients, ``grad`` of a ``vmap`` sums
+over examples, and ``hessian`` is the Jacobian of a gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from minigrad.arrays.backend import innermost
+from minigrad.core.backward import walk
+from minigrad.core.errors import GraphError
+from minigrad.core.graph import key, reachable, wrap
+from minigrad.core.modes import enable_grad, is_grad_enabled
+from minigrad.core.table import op
+from minigrad.creation import zeros_like
+from minigrad.readers import batched
+from minigrad.tensor import Tensor, seed_of
+from minigrad.transforms.tree import adopt, flatten, tree_map
+from minigrad.transforms.vmap import leave, next_level
+
+
+@op(lambda g, y, x: g, view=True)
+def identity(x: Any) -> Any:
+    """``x`` itself, as a node of its own: where a derivative is taken by what is being differentiated already."""
+    return x
+
+
+#: Temporaries of about this many bytes stay in a core's cache; ``jacobian`` sizes its sweeps by it (measured).
+CACHE_BYTES = 1 << 21
+
+
+# -------------------------------------------------------------------------------------------- reverse mode
+def gradients(
+    y: Any, xs: Any, grad_outputs: Any = None, create_graph: bool = False, retain_graph: bool | None = None
+) -> Any:
+    """The derivatives of ``y`` by the tensors ``xs``, in a graph already recorded; nothing is added to ``.grad``.
+
+    Args:
+        y: a scalar tensor, or a sequence of tensors.
+        xs: a tensor, or a sequence of them; leaves or intermediate results.
+        grad_outputs: the cotangent(s) of ``y``; 1 for scalars.
+        create_graph: let the result be differentiated again.
+        retain_graph: keep the graph; by default where ``create_graph``.
+
+    Returns:
+        a tensor for a tensor, a tuple for a sequence; zeros where ``y`` does not depend on x.
+
+    Raises:
+        GraphError: an x does not require gradients, y is not a scalar and has no cotangent, the graph was freed, or
+            overwritten since.
+    """
+    ys = [y] if isinstance(y, Tensor) else list(y)
+    wanted = [xs] if isinstance(xs, Tensor) else list(xs)
+    cotangents = [grad_outputs] * len(ys) if grad_outputs is None or isinstance(y, Tensor) else list(grad_outputs)
+    for i, x in enumerate(wanted):
+        if not x.tracked:
+            raise GraphError(
+                f"input {i} does not require gradients; make it with requires_grad=True before computing y"
+            )
+    roots = [(y, seed_of(y, c, create_graph)) for y, c in zip(ys, cotangents, strict=True)]
+    result = pull(roots, wanted, create_graph, create_graph if retain_graph is None else retain_graph)
+    return result[0] if isinstance(xs, Tensor) else tuple(result)
+
+
+def pull(
+    roots: list[tuple[Tensor, Any]], wanted: Sequence[Tensor], create_graph: bool, retain_graph: bool
+) -> list[Tensor]:
+    """The cotangents of ``wanted`` as tensors, zeros where no path leads."""
+    found = walk(roots, wanted, create_graph, retain_graph)
+    result = []
+    for x in wanted:
+        g = found.get(key(x))
+        if g is None:
+            g = zeros_like(x)
+        elif not isinstance(g, Tensor):
+            g = wrap(g)
+        result.append(g)
+    return result
+
+
+def _variable(x: Any, name: str) -> Tensor:
+    """A fresh tensor to differentiate by, which hands its gradient on to ``x`` if ``x`` is being differentiated too."""
+    x = x if isinstance(x, Tensor) else Tensor(x)
+    if x.dtype.kind != "f":
+        raise TypeError(
+            f"{name} needs floating-point arguments to differentiate by, not {x.dtype}; cast with .astype('float32')"
+        )
+    if x.tracked:
+        return identity(x)
+    y = x.detach()
+    y.tracked = True
+    return y
+
+
+class _Recording:
+    """One call of a function on fresh variables, recorded: what every transformation below starts with."""
+
+    def __init__(
+        self, name: str, fun: Callable[..., Any], args: Sequence[Any], argnums: Any, kwargs: Any, has_aux: bool
+    ):
+        self.outer = is_grad_enabled()  # may the result be differentiated once more?
+        numbers = [i % len(args) for i in ([argnums] if isinstance(argnums, int) else argnums)]
+        with enable_grad():
+            trees = {i: tree_map(lambda x: _variable(x, name), args[i]) for i in numbers}
+            out = fun(*(trees[i] if i in trees else adopt(Tensor, arg) for i, arg in enumerate(args)), **kwargs)
+        chosen = trees[numbers[0]] if isinstance(argnums, int) else tuple(trees[i] for i in numbers)
+        self.variables, self.rebuild = flatten(chosen)
+        self.aux: Any = None
+        if has_aux:
+            out, self.aux = out
+        outputs, self.rebuild_out = flatten(out)
+        self.outputs: list[Tensor] = [y if isinstance(y, Tensor) else Tensor(y) for y in outputs]
+
+    def scalar(self, name: str) -> Tensor:
+        if len(self.outputs) != 1 or self.outputs[0].shape != ():
+            shapes = ", ".join(str(y.shape) for y in self.outputs)
+            raise GraphError(
+                f"{name} needs a function that returns one scalar; this one returned {shapes}. "
+                "Reduce it with .mean() or .sum(), or use jacobian"
+            )
+        return self.outputs[0]
+
+    def differentiable(self, *extra: Tensor) -> bool:
+        """Whether the result depends on something tracked outside, and so has to stay in the graph."""
+        if not self.outer:
+            return False
+        leaves = reachable([*self.outputs, *extra])[1]
+        return not leaves <= {x for x in self.variables if x.node is None}
+
+    def value(self, attached: bool) -> Any:
+        """What the function returned, cut from the graph unless ``attached``."""
+        return self.rebuild_out([y if attached else y.detach() for y in self.outputs])
+
+    def pull(self, cotangents: Sequence[Any], create_graph: bool, retain_graph: bool = True) -> list[Tensor]:
+        """The variables' cotangents, from those of the outputs."""
+        roots = [(y, c) for y, c in zip(self.outputs, cotangents, strict=True) if y.tracked]
+        return pull(roots, self.variables, create_graph, retain_graph)
+
+
+def value_and_grad(
+    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    """``value_and_grad(f)(x)`` is (f(x), its gradient), for one evaluation of f.
+
+    Args:
+        fun: returns a scalar, or (scalar, anything) with ``has_aux``.
+        argnums: which argument(s) to differentiate by; a sequence gives a tuple of gradients.
+
+    Raises:
+        GraphError: ``fun`` does not return a scalar.
+        TypeError: an argument to differentiate by is not floating-point.
+    """
+
+    @wraps(fun)
+    def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
+        run = _Recording("grad", fun, args, argnums, kwargs, has_aux)
+        y = run.scalar("grad")
+        again = run.differentiable()
+        seed = np.ones_like(y.array)
+        gradient = run.rebuild(run.pull([wrap(seed) if again else seed], again, retain_graph=again))
+        value = y if again else y.detach()
+        return ((value, run.aux), gradient) if has_aux else (value, gradient)
+
+    return value_and_gradient
+
+
+def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """``grad(f)(x)`` is the gradient of the scalar function f at x; see :func:`value_and_grad`."""
+    both = value_and_grad(fun, argnums, has_aux)
+
+    @wraps(fun)
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, g = both(*args, **kwargs)
+        return (g, value[1]) if has_aux else g
+
+    return gradient
+
+
+def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """f(x), and the function v -> v^T J, where J is the Jacobian of f at x; it returns one cotangent per primal."""
+    run = _Recording("vjp", fun, primals, tuple(range(len(primals))), {}, has_aux)
+
+    def pullback(cotangent: Any) -> Any:
+        given = flatten(cotangent)[0]
+        if len(given) != len(run.outputs):
+            raise ValueError(
+                f"vjp: the function returned {len(run.outputs)} tensors, but {len(given)} cotangents were given"
+            )
+        seeds = [_like(c, y, "cotangent") for c, y in zip(given, run.outputs, strict=True)]
+        again = is_grad_enabled() and (any(c.tracked for c in seeds) or run.differentiable())
+        return run.rebuild(run.pull(seeds if again else [c.array for c in seeds], again))
+
+    out = run.value(run.differentiable())
+    return (out, pullback, run.aux) if has_aux else (out, pullback)
+
+
+def _like(x: Any, y: Tensor, what: str) -> Tensor:
+    x = x if isinstance(x, Tensor) else Tensor(x, dtype=y.dtype)
+    if x.shape != y.shape:
+        raise ValueError(f"the {what} has shape {x.shape}, but its tensor has shape {y.shape}; they must agree")
+    return x.astype(y.dtype)
+
+
+# ---------------------------------------------------------------------------------- forward mode and curvature
+def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """f(x) and J v: the directional derivative, for primals x and tangents v of the same structure.
+
+    By differentiating twice in reverse: u -> u^T J is linear in u, and the transpose of that map is v -> J v.
+    """
+    run = _Recording("jvp", fun, primals, tuple(range(len(primals))), {}, False)
+    vs = _tangents("jvp", tangents, run.variables)
+    again = run.differentiable(*vs)
+    with enable_grad():
+        us = [zeros_like(y) for y in run.outputs]
+        for u in us:
+            u.tracked = True
+        uJ = run.pull(us, create_graph=True)
+    roots = [(g, v if again else v.array) for g, v in zip(uJ, vs, strict=True) if g.tracked]
+    Jv = pull(roots, us, again, again)
+    return run.value(again), run.rebuild_out(Jv)
+
+
+def hvp(fun: Callable[..., Any], primals: Any, tangents: Any) -> Any:
+    """H v, the Hessian of the scalar function f at x times v, without the Hessian: the gradient of <grad f, v>.
+
+    ``primals`` and ``tangents`` are tuples of arguments as in :func:`jvp`, or one argument each, not in a tuple.
+    """
+    several = isinstance(primals, (tuple, list))
+    args = tuple(primals) if several else (primals,)
+    run = _Recording("hvp", fun, args, tuple(range(len(args))), {}, False)
+    vs = _tangents("hvp", tangents, run.variables)
+    y = run.scalar("hvp")
+    again = run.differentiable(*vs)
+    with enable_grad():
+        g = run.pull([wrap(np.ones_like(y.array))], create_graph=True)
+    roots = [(g, v if again else v.array) for g, v in zip(g, vs, strict=True) if g.tracked]
+    Hv = run.rebuild(pull(roots, run.variables, again, again))
+    return Hv if several else Hv[0]
+
+
+def _tangents(name: str, tangents: Any, variables: Sequence[Tensor]) -> list[Tensor]:
+    given = flatten(tangents)[0]
+    if len(given) != len(variables):
+        raise ValueError(f"{name}: {len(variables)} primal tensors need as many tangents, but {len(given)} were given")
+    return [_like(v, x, "tangent") for v, x in zip(given, variables, strict=True)]
+
+
+def jacobian(
+    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, chunk_size: int | None = None
+) -> Callable[..., Any]:
+    """``jacobian(f)(x)[i, j]`` is d f(x)_i / d x_j, of shape (*f(x).shape, *x.shape); trees nest output over input.
+
+    All rows are pulled back together, as a batch of one-hot cotangents, ``chunk_size`` at a time (by default so many
+    that a chunk's temporaries stay in cache).
+    """
+
+    @wraps(fun)
+    def jacobian_of(*args: Any, **kwargs: Any) -> Any:
+        run = _Recording("jacobian", fun, args, argnums, kwargs, has_aux)
+        again = run.differentiable()
+        J = run.rebuild_out([run.rebuild(rows(y, run.variables, chunk_size, again)) for y in run.outputs])
+        return (J, run.aux) if has_aux else J
+
+    return jacobian_of
+
+
+def rows(y: Tensor, variables: Sequence[Tensor], chunk_size: int | None = None, again: bool = False) -> list[Tensor]:
+    """The Jacobian of the recorded tensor ``y`` by each variable; ``again`` records the computation."""
+    blocks = []
+    chunk = chunk_size or chunk_that_fits([y], y.size)
+    for start in range(0, y.size, chunk):
+        n = min(chunk, y.size - start)
+        one_hot = np.eye(n, y.size, start, dtype=y.dtype, like=innermost(y)).reshape(n, *y.shape)
+        level = next_level()
+        seed = batched.enter(one_hot, level)
+        found = pull([(y, wrap(seed) if again else seed)] if y.tracked else [], variables, again, True)
+        blocks.append([leave(row, level=level, axis=0, size=n) for row in found])
+    joined: list[Any] = [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*blocks, strict=True)]
+    if not blocks:  # no outputs, no rows
+        joined = [np.zeros_like(x, shape=(0, *x.shape)) for x in variables]
+    return [J.reshape((*y.shape, *x.shape)) for J, x in zip(joined, variables, strict=True)]
+
+
+def chunk_that_fits(outputs: Sequence[Tensor], rows: int) -> int:
+    """How many rows to pull back at once: chunks of equal size, whose temporaries about fill the cache."""
+    largest = max((node.out.nbytes for node in reachable(outputs)[0] if node.out is not None), default=1)
+    return max(1, -(-rows // max(1, round(rows * largest / CACHE_BYTES))))
+
+
+def hessian(
+    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, chunk_size: int | None = None
+) -> Callable[..., Any]:
+    """``hessian(f)(x)[i, j]`` is d^2 f / dx_i dx_j: the Jacobian of the gradient, see :func:`jacobian`."""
+    return jacobian(grad(fun, argnums), argnums, chunk_size=chunk_size)

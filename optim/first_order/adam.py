@@ -1,0 +1,296 @@
+"""The Adam family: one function, and the methods that are its entries (lecture notes, Fig. 9.1).
+
+Every method here is   theta <- theta - lr m / (sqrt(v) + eps),   and is named by two choices:
+
+* the first moment m: the gradient itself (beta1 = 0), or its exponential moving average;
+* the second moment v of the squared gradients: 1, the last, their sum, mean or exponential moving average (EMA),
+  or the largest EMA so far.
+
+    =========  ========  ==========    ==========================================
+    method     beta1     v             reference
+    =========  ========  ==========    ==========================================
+    SGD        0         1
+    HeavyBall  beta      1             notes, section 9.3.1 (m starts at 0)
+    SignSGD    0         g^2           Bernstein et al. 2018
+    AdaGrad    0         sum g^2       Duchi et al. 2011
+    RMSProp    0         EMA of g^2    Tieleman & Hinton 2012
+    Adam       beta1     EMA of g^2    Kingma & Ba 2015, with bias correction
+    AMSGrad    beta1     max of EMA    Reddi et al. 2018
+    AdaFom     beta1     mean of g^2   Chen et al. 2019
+    =========  ========  ==========    ==========================================
+
+The notes divide AdaGrad's sum by t and let Adam have neither bias correction nor eps; the papers, followed here, do
+not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigrad.arrays.backend import Array
+from minigrad.optim.first_order.optimizer import Optimizer
+
+
+class Entry(NamedTuple):
+    """A method's place in the table: has it a first moment, which second moment, and are both bias-corrected?"""
+
+    first: bool
+    second: str
+    bias_correction: bool
+
+
+FAMILY: dict[str, Entry] = {
+    "SGD": Entry(False, "one", False),
+    "HeavyBall": Entry(True, "one", False),
+    "SignSGD": Entry(False, "last", False),
+    "AdaGrad": Entry(False, "sum", False),
+    "RMSProp": Entry(False, "ema", False),
+    "Adam": Entry(True, "ema", True),
+    "AMSGrad": Entry(True, "max", True),
+    "AdaFom": Entry(True, "mean", True),
+}
+
+
+def adaptive_step(
+    theta: Array,
+    g: Array,
+    M: Array | None,
+    V: Array | None,
+    V_max: Array | None,
+    *,
+    second: str,
+    t: int,
+    lr: float,
+    beta1: float = 0.0,
+    beta2: float = 0.0,
+    eps: float = 0.0,
+    eps_inside: bool = False,
+    bias_correction: bool = False,
+    scratch: Array | None = None,
+) -> None:
+    """One step of the family, in place: theta <- theta - lr m / (sqrt(v) + eps).
+
+    The state holds discounted *sums*, M = beta1 M + g and V = beta2 V + g^2. The averages are m = a M and v = b V with
+    scalars a and b, which are folded into lr and eps: that saves a sixth of the passes over memory.
+
+    Args:
+        M, V, V_max: the state, of the shape of ``theta`` and zero at first; None where the entry has no use for it.
+        second: the second moment: "one", "last", "sum", "mean", "ema" or "max".
+        t: the number of this step, from 1.
+        eps_inside: sqrt(v + eps) instead of sqrt(v) + eps.
+        scratch: a vector to work in, of the shape of ``theta``.
+    """
+    step = lr
+    if M is not None:
+        M *= beta1
+        M += g
+        step *= (1 - beta1) / (1 - beta1**t if bias_correction else 1)
+    m = g if M is None else M
+    if second == "one":
+        theta -= np.multiply(m, step, out=scratch)
+        return
+    if second == "last":  # g / sqrt(g^2), which is 0 where g is
+        theta -= np.multiply(np.sign(m, out=scratch), step, out=scratch)
+        return
+    assert V is not None
+    if second in ("ema", "max"):
+        V *= beta2
+        b = (1 - beta2) / (1 - beta2**t if bias_correction else 1)
+    else:
+        b = 1 / t if second == "mean" else 1.0
+    scratch = np.multiply(g, g, out=scratch)
+    V += scratch
+    if second == "max":
+        assert V_max is not None
+        V = np.maximum(V_max, V, out=V_max)
+    # m / (sqrt(b V) + eps) = m / (sqrt(V) + eps / sqrt(b)) / sqrt(b)
+    if eps_inside:
+        scratch = np.sqrt(np.add(V, eps / b, out=scratch), out=scratch)
+    else:
+        scratch = np.sqrt(V, out=scratch)
+        scratch += eps / math.sqrt(b)
+    np.divide(m, scratch, out=scratch)
+    scratch *= step / math.sqrt(b)
+    theta -= scratch
+
+
+class _FamilyMember(Optimizer):
+    """An optimizer whose update is :func:`adaptive_step`; a subclass fixes its entry in the table."""
+
+    entry: Entry
+
+    def check(self, settings: dict[str, Any]) -> None:
+        super().check(settings)
+        for beta in settings.get("betas", (settings.get("beta1", 0.0), settings.get("beta2", 0.0))):
+            if not 0 <= beta < 1:
+                raise ValueError(f"a decay rate must lie in [0, 1), but is {beta}: at 1 the average never moves from 0")
+        for name in ("eps", "weight_decay"):
+            if settings.get(name, 0) < 0:
+                raise ValueError(f"{name} must not be negative, but is {settings[name]}")
+
+    def vectors(self) -> Sequence[str]:
+        names = ["first_moment"] * self.entry.first + ["second_moment"] * (self.entry.second not in ("one", "last"))
+        return [*names, "largest_second_moment"] if self.entry.second == "max" else names
+
+    def update(self, theta: Array, g: Array, state: list[Array], group: dict[str, Any], scratch: Array) -> None:
+        vectors = dict(zip(self.vectors(), state, strict=True))
+        beta1, beta2 = group.get("betas", (group.get("beta1", 0.0), group.get("beta2", 0.0)))
+        if group.get("decoupled"):
+            theta *= 1 - group["lr"] * group["weight_decay"]
+        adaptive_step(
+            theta,
+            g,
+            vectors.get("first_moment"),
+            vectors.get("second_moment"),
+            vectors.get("largest_second_moment"),
+            second=self.entry.second,
+            t=group["step"],
+            lr=group["lr"],
+            beta1=beta1,
+            beta2=beta2,
+            eps=group.get("eps", 0.0),
+            eps_inside=group.get("eps_inside", False),
+            bias_correction=group.get("bias_correction", False),
+            scratch=scratch,
+        )
+
+
+class Adam(_FamilyMember):
+    """Adam (Kingma & Ba 2015): moving averages of the gradient and its square, both corrected for starting at 0.
+
+    Args:
+        betas: the decay rates of the two averages.
+        eps: keeps the quotient finite; added outside the root, or inside with ``eps_inside``.
+        bias_correction: divide the averages by 1 - beta^t; the lecture notes leave it out.
+        weight_decay: L2 regularization, through the gradient; for decoupled decay see :class:`AdamW`.
+    """
+
+    entry = FAMILY["Adam"]
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        bias_correction: bool = True,
+        eps_inside: bool = False,
+        decoupled: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": tuple(betas),
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "bias_correction": bias_correction,
+                "eps_inside": eps_inside,
+                "decoupled": decoupled,
+            },
+        )
+
+
+class AdamW(Adam):
+    """Adam with the weight decay taken from the weights directly, theta <- (1 - lr weight_decay) theta (Loshchilov &
+    Hutter 2019).
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay, decoupled=True)
+
+
+class AMSGrad(Adam):
+    """Adam whose second moment never decreases, which mends its divergence on convex problems (Reddi et al. 2018)."""
+
+    entry = FAMILY["AMSGrad"]
+
+
+class AdaFom(_FamilyMember):
+    """AdaGrad with first-order momentum: v is the mean of all squared gradients so far (Chen et al. 2019)."""
+
+    entry = FAMILY["AdaFom"]
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        beta1: float = 0.9,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        bias_correction: bool = True,
+    ) -> None:
+        super().__init__(
+            params,
+            {"lr": lr, "beta1": beta1, "eps": eps, "weight_decay": weight_decay, "bias_correction": bias_correction},
+        )
+
+
+class AdaGrad(_FamilyMember):
+    """Diagonal AdaGrad (Duchi et al. 2011): v is the sum of all squared gradients, so every step shrinks like
+    1/sqrt(t).
+    """
+
+    entry = FAMILY["AdaGrad"]
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        eps: float = 1e-10,
+        weight_decay: float = 0.0,
+        eps_inside: bool = False,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "eps": eps, "weight_decay": weight_decay, "eps_inside": eps_inside})
+
+
+class RMSProp(_FamilyMember):
+    """RMSProp (Tieleman & Hinton 2012): v is a moving average of squared gradients, not corrected for starting at 0."""
+
+    entry = FAMILY["RMSProp"]
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        eps_inside: bool = False,
+    ) -> None:
+        super().__init__(
+            params, {"lr": lr, "beta2": alpha, "eps": eps, "weight_decay": weight_decay, "eps_inside": eps_inside}
+        )
+
+
+class HeavyBall(_FamilyMember):
+    """Momentum as a moving average: m = beta m + (1 - beta) g from m = 0, theta <- theta - lr m (notes, section 9.3.1).
+
+    It is Polyak's heavy ball, ``SGD(lr=lr * (1 - beta), momentum=beta)``, in other units.
+    """
+
+    entry = FAMILY["HeavyBall"]
+
+    def __init__(self, params: Iterable[Any], lr: float = 1e-3, beta: float = 0.9, weight_decay: float = 0.0) -> None:
+        super().__init__(params, {"lr": lr, "beta1": beta, "weight_decay": weight_decay})
+
+
+class SignSGD(_FamilyMember):
+    """theta <- theta - lr sign(g) (Bernstein et al. 2018): Adam with both decay rates 0."""
+
+    entry = FAMILY["SignSGD"]
+
+    def __init__(self, params: Iterable[Any], lr: float = 1e-3, weight_decay: float = 0.0) -> None:
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})

@@ -1,0 +1,231 @@
+"""Gradient descent and its relatives: preconditioned, projected, with noise, for functions with kinks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigrad.arrays.backend import Array, home_of, move, to_numpy
+from minigrad.optim.line_search import Constant, search_of
+from minigrad.optim.method import Direction, DirectionSearch, Method, Steepest, Step
+from minigrad.optim.result import Status
+
+
+class GD(DirectionSearch):
+    """theta <- theta - t D grad f, with t = ``lr`` schedule(k) or from a line search (notes, sections 8.4 and 9.2.1).
+
+    Args:
+        lr: the step length (1e-3 by default); the first one tried by "armijo".
+        line_search: None, "armijo", "wolfe", "exact" or a Search.
+        preconditioner: D, a vector (diagonal) or a matrix.
+    """
+
+    second_order = False
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | None = None,
+        line_search: Any = None,
+        preconditioner: Any = None,
+        schedule: Callable[[int], float] | None = None,
+    ) -> None:
+        super().__init__(params, Steepest(preconditioner), search_of(line_search, lr, 1e-3, schedule))
+        self.second_order = line_search == "exact"
+
+
+class ProjectedGD(Method):
+    """theta <- P(theta - lr grad f), P the projection on ``constraint`` (notes, remark 9.1).
+
+    It is stationary where a step leads back: abs(theta - P(theta - grad f)) is 0.
+
+    Args:
+        constraint: a :class:`~minigrad.optim.Box`, :class:`~minigrad.optim.Ball`, :class:`~minigrad.optim.Simplex`, or
+            anything with ``project``.
+    """
+
+    second_order = False
+
+    def __init__(
+        self, params: Any, lr: float = 1e-3, constraint: Any = None, schedule: Callable[[int], float] | None = None
+    ) -> None:
+        super().__init__(params)
+        if not hasattr(constraint, "project"):
+            raise TypeError(f"ProjectedGD needs constraint=Box(...), Ball(...) or Simplex(...), not {constraint!r}")
+        self.search, self.constraint = Constant(lr, schedule), constraint
+
+    def advance(self, point: Any) -> Step:
+        to, t, _ = self.search(point, -point.field)
+        return Step(point.problem.at(self.constraint.project(to.theta)), t)
+
+    def converged(self, point: Any, tol: float) -> Status | None:
+        inside = self.constraint.project(point.theta)
+        step = inside - self.constraint.project(inside - point.field)
+        feasible = float(np.linalg.norm(inside - point.theta)) <= tol
+        return Status.GRADIENT if feasible and float(np.linalg.norm(step)) <= tol else None
+
+
+class Subgradient(Method):
+    """theta <- theta - t_k g, for convex functions with kinks, where no constant step converges (notes, appendix .1.2).
+
+    Values go up and down, so the answer is the best iterate; ``average`` is the mean of all, weighted by t_k.
+
+    Args:
+        schedule: 1/sqrt(k + 1) by default; the steps must vanish, their sum must not.
+    """
+
+    second_order = False
+
+    def __init__(self, params: Any, lr: float = 1.0, schedule: Callable[[int], float] | None = None) -> None:
+        super().__init__(params)
+        self.search = Constant(lr, schedule or (lambda k: (k + 1) ** -0.5))
+        self.state.update(best=None, best_value=None, average=None, weight=0.0)
+
+    def advance(self, point: Any) -> Step:
+        state = self.state
+        if state["best_value"] is None or point.value < state["best_value"]:
+            state["best"], state["best_value"] = point.theta.copy(), point.value
+        step = self.search(point, -point.field)
+        state["weight"] += step.size
+        share = step.size / state["weight"]
+        before = point.theta if state["average"] is None else state["average"]
+        state["average"] = (1 - share) * before + share * point.theta
+        return step
+
+    def answer(self, point: Any) -> Any:
+        best = self.state["best_value"]
+        return point if best is None or point.value <= best else point.problem.at(self.state["best"])
+
+
+class _Noise:
+    """Random vectors that depend on (seed, k) alone, so that a resumed run draws the same."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def normal(self, k: int, like: Array) -> Array:
+        draw = np.random.default_rng([self.seed, k]).standard_normal(like.shape)
+        return move(draw.astype(like.dtype), home_of(like).name)
+
+    def in_ball(self, k: int, like: Array, radius: float) -> Array:
+        """Uniform in the ball."""
+        rng = np.random.default_rng([self.seed, k])
+        draw = rng.standard_normal(like.shape)
+        draw *= radius * rng.random() ** (1 / draw.size) / np.linalg.norm(draw)
+        return move(draw.astype(like.dtype), home_of(like).name)
+
+
+class NoisyGD(Method):
+    """theta <- theta - lr (grad f + sigma xi), xi standard normal: it leaves strict saddles, but never settles."""
+
+    second_order = False
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        sigma: float = 1e-2,
+        schedule: Callable[[int], float] | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(params)
+        if not sigma >= 0:
+            raise ValueError(f"sigma must not be negative, but is {sigma}")
+        self.search, self.sigma, self.noise = Constant(lr, schedule), sigma, _Noise(seed)
+
+    def advance(self, point: Any) -> Step:
+        xi = self.noise.normal(self.search.state["k"], point.theta)
+        return self.search(point, -(point.field + self.sigma * xi))
+
+
+class PerturbedGD(Method):
+    """Gradient descent that shakes itself loose from saddles (Jin et al. 2017; notes, section 8.4).
+
+    Where abs(grad f) <= ``threshold``, a vector uniform in a ball is added, and ``patience`` steps of gradient descent
+    follow. If they bring the value down by less than ``decrease``, the point from before the noise has no direction of
+    strictly negative curvature: it is returned, as a second-order stationary point. So strict saddles are left in time
+    that grows with the logarithm of the dimension, where gradient descent may sit for ever.
+
+    Args:
+        radius: of the ball.
+        threshold: the norm of the gradient that counts as stationary.
+        decrease: by default ``threshold * radius``.
+    """
+
+    second_order = False
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        radius: float = 1e-3,
+        threshold: float = 1e-2,
+        patience: int = 200,
+        decrease: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(params)
+        for name, value in (("lr", lr), ("radius", radius), ("threshold", threshold), ("patience", patience)):
+            if not value > 0:
+                raise ValueError(f"{name} must be positive, but is {value}")
+        self.lr, self.radius, self.threshold, self.patience = lr, radius, threshold, patience
+        self.decrease = threshold * radius if decrease is None else decrease
+        self.noise = _Noise(seed)
+        self.state.update(k=0, since=None, theta=None, value=None)
+
+    def converged(self, point: Any, tol: float) -> Status | None:
+        return None  # a small gradient is what the noise is for
+
+    def advance(self, point: Any) -> Step:
+        state = self.state
+        state["k"] += 1
+        since = state["since"]
+        if since is not None and since >= self.patience:
+            if state["value"] - point.value < self.decrease:
+                return Step(point.problem.at(state["theta"]), 0.0, Status.SECOND_ORDER)
+            since = None
+        if since is None and point.optimality <= self.threshold:
+            state.update(since=0, theta=point.theta.copy(), value=point.value)
+            shaken = point.theta + self.noise.in_ball(state["k"], point.theta, self.radius)
+            return Step(point.problem.at(shaken), self.radius)
+        state["since"] = None if since is None else since + 1
+        return Step(point.problem.at(point.theta - self.lr * point.field), self.lr)
+
+
+class _FullMatrixDirection(Direction):
+    """d = -(eps I + G^{1/2})^{-1} g with G = sum g g^T."""
+
+    def __init__(self, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.state.update(G=None)
+
+    def __call__(self, point: Any) -> Array:
+        g = to_numpy(point.field)
+        G = 0.0 if self.state["G"] is None else to_numpy(self.state["G"])
+        self.state["G"] = G = G + np.outer(g, g)
+        s, Q = np.linalg.eigh(G)
+        s = np.maximum(s, len(s) * np.finfo(s.dtype).eps * s[-1])  # what is smaller is rounding
+        d = -Q @ ((Q.T @ g) / (np.sqrt(s) + self.eps))
+        return move(d.astype(g.dtype), home_of(point.theta).name)
+
+
+class FullMatrixAdaGrad(DirectionSearch):
+    """AdaGrad with the whole matrix: theta <- theta - lr (eps I + G^{1/2})^{-1} g, G = sum g g^T (Duchi et al. 2011).
+
+    Unlike the diagonal form it does not depend on the choice of axes. For few parameters: each step takes an
+    eigendecomposition of a (p, p) matrix.
+    """
+
+    second_order = False
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-2,
+        eps: float = 1e-10,
+        schedule: Callable[[int], float] | None = None,
+    ) -> None:
+        super().__init__(params, _FullMatrixDirection(eps), Constant(lr, schedule))

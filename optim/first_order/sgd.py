@@ -1,0 +1,130 @@
+"""(Stochastic) gradient descent, with momentum, and Nesterov's accelerated gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.arrays.backend import Array
+from minigrad.optim.first_order.optimizer import Optimizer
+from minigrad.tensor import Tensor
+
+
+class SGD(Optimizer):
+    """theta <- theta - lr b, with b = momentum b + (1 - dampening) g; with Nesterov, g + momentum b takes b's place.
+
+    At the first step b = g, as in PyTorch. ``dampening=0`` is Polyak's heavy ball; for the moving average of the
+    lecture notes (section 9.3.1), b = beta b + (1 - beta) g from b = 0, see :class:`HeavyBall`.
+
+    Args:
+        weight_decay: adds weight_decay * theta to the gradient, as does weight_decay/2 |theta|^2 to the loss.
+
+    Raises:
+        ValueError: a negative lr, momentum or weight_decay, or Nesterov without momentum or with dampening.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "dampening": dampening,
+                "weight_decay": weight_decay,
+                "nesterov": nesterov,
+            },
+        )
+
+    def check(self, settings: dict[str, Any]) -> None:
+        super().check(settings)
+        if settings["momentum"] < 0 or settings["weight_decay"] < 0:
+            raise ValueError(
+                f"momentum and weight_decay must not be negative: {settings['momentum']}, {settings['weight_decay']}"
+            )
+        if settings["nesterov"] and (settings["momentum"] == 0 or settings["dampening"] != 0):
+            raise ValueError("Nesterov's method needs momentum > 0 and dampening = 0")
+
+    def vectors(self) -> Sequence[str]:
+        return ("momentum",) if any(group["momentum"] for group in self.groups) else ()
+
+    def update(self, theta: Array, g: Array, state: list[Array], group: dict[str, Any], scratch: Array) -> None:
+        if group["momentum"]:
+            (b,) = state
+            if group["step"] == 1:
+                b[...] = g
+            else:
+                b *= group["momentum"]
+                if group["dampening"]:
+                    b += np.multiply(g, 1 - group["dampening"], out=scratch)
+                else:
+                    b += g
+            if group["nesterov"]:
+                theta -= np.multiply(g, group["lr"], out=scratch)
+                theta -= np.multiply(b, group["lr"] * group["momentum"], out=scratch)
+                return
+            g = b
+        theta -= np.multiply(g, group["lr"], out=scratch)
+
+
+class Nesterov(Optimizer):
+    """Nesterov's accelerated gradient: x' = y - lr g(y), y' = x' + beta (x' - x); the parameters are y.
+
+    With lr = 1/L and beta = (sqrt(kappa) - 1) / (sqrt(kappa) + 1) it takes O(sqrt(kappa)) steps on strongly convex
+    functions, where gradient descent takes O(kappa). With ``momentum=None``, beta_k = (k - 1) / (k + 2) in step k: the
+    optimal O(1/k^2) on convex ones (Nesterov 1983).
+
+    Raises:
+        ValueError: a momentum outside [0, 1).
+    """
+
+    def __init__(self, params: Iterable[Any], lr: float = 1e-3, momentum: float | None = 0.9) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    def check(self, settings: dict[str, Any]) -> None:
+        super().check(settings)
+        if settings["momentum"] is not None and not 0 <= settings["momentum"] < 1:
+            raise ValueError(f"momentum must lie in [0, 1), or be None, but is {settings['momentum']}")
+
+    def vectors(self) -> Sequence[str]:
+        return ("velocity",)
+
+    def update(self, theta: Array, g: Array, state: list[Array], group: dict[str, Any], scratch: Array) -> None:
+        (v,) = state  # (y_k - x_k) before, (x_{k+1} - x_k) after the first two lines
+        step = np.multiply(g, group["lr"], out=scratch)
+        theta -= step
+        v -= step
+        # y' = x' + beta v, and theta holds x' where the last block was y = x + beta v
+        k = group["step"]
+        beta = group["momentum"] if group["momentum"] is not None else (k - 1) / (k + 2)
+        v *= beta
+        theta += v
+
+
+class IncrementalGradient(SGD):
+    """SGD through n functions in their own order: theta <- theta - lr grad F_{k mod n} (notes, section 9.2.2).
+
+    Args:
+        components: n; ``step(closure)`` calls closure(j) with j = k mod n.
+    """
+
+    def __init__(self, params: Iterable[Any], components: int, lr: float = 1e-3, **settings: Any) -> None:
+        super().__init__(params, lr, **settings)
+        if components < 1:
+            raise ValueError(f"components must be at least 1, but is {components}")
+        self.components = components
+
+    def step(self, closure: Callable[..., Tensor] | None = None) -> Tensor | None:
+        if closure is None:
+            return super().step()
+        j = self.groups[0]["step"] % self.components
+        return super().step(lambda: closure(j))

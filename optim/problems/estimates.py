@@ -1,0 +1,97 @@
+"""Gradients estimated from values alone (notes, section 8.2.3; Nesterov & Spokoiny 2017).
+
+An estimate takes the place of the gradient in a problem, so every first-order method can follow it. The values it needs
+are computed together, as one batch, by ``vmap``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from minigrad.arrays.backend import Array, home_of, move
+from minigrad.optim.problems.minimization import Minimization, MinimizationPoint
+
+
+class GaussianEstimate:
+    """g = mean over u ~ N(0, I) of (f(theta + mu u) - f(theta)) / mu u, or its central form.
+
+    Its mean is the gradient of f smoothed by a Gaussian of width mu. For a linear f, E abs(g)^2 is (d + 2) times
+    abs(grad f)^2: the price of not having derivatives is a factor of the dimension.
+
+    Args:
+        mu: the width.
+        samples: how many u per estimate.
+        central: (f(theta + mu u) - f(theta - mu u)) / 2 mu: twice the evaluations, exact on quadratics.
+    """
+
+    def __init__(self, mu: float = 1e-4, samples: int = 1, central: bool = False) -> None:
+        if not mu > 0 or samples < 1:
+            raise ValueError(f"an estimate needs mu > 0 and samples >= 1, not {mu} and {samples}")
+        self.mu, self.samples, self.central = mu, samples, central
+
+    def __call__(self, point: Any, rng: np.random.Generator) -> Array:
+        theta, mu = point.theta, self.mu
+        u = rng.standard_normal((self.samples, theta.size)).astype(theta.dtype)
+        u = move(u, home_of(theta).name)
+        ahead = point.problem.values(theta + mu * u)
+        if self.central:
+            slopes = (ahead - point.problem.values(theta - mu * u)) / (2 * mu)
+        else:
+            slopes = (ahead - point.value) / mu
+        return slopes @ u / self.samples
+
+
+class CoordinateEstimate:
+    """g_i = (f(theta + mu e_i) - f(theta - mu e_i)) / 2 mu for ``coordinates`` random i (by default all), else 0."""
+
+    def __init__(self, mu: float = 1e-4, coordinates: int | None = None) -> None:
+        if not mu > 0 or (coordinates is not None and coordinates < 1):
+            raise ValueError(f"an estimate needs mu > 0 and coordinates >= 1, not {mu} and {coordinates}")
+        self.mu, self.coordinates = mu, coordinates
+
+    def __call__(self, point: Any, rng: np.random.Generator) -> Array:
+        theta, p = point.theta, point.theta.size
+        q = min(self.coordinates or p, p)
+        chosen = np.arange(p) if q == p else rng.choice(p, size=q, replace=False)
+        e = np.zeros((q, p), theta.dtype)
+        e[np.arange(q), chosen] = 1
+        e = move(e, home_of(theta).name)
+        values = point.problem.values(np.concatenate([theta + self.mu * e, theta - self.mu * e]))
+        return ((values[:q] - values[q:]) / (2 * self.mu)) @ e
+
+
+class EstimatedPoint(MinimizationPoint):
+    """A point whose gradient is an estimate."""
+
+    problem: Estimated
+
+    @cached_property
+    def value(self) -> float:
+        return float(self.problem.values(self.theta[None])[0])
+
+    @cached_property
+    def field(self) -> Array:
+        problem = self.problem
+        problem.drawn += 1
+        return problem.estimate(self, np.random.default_rng([problem.seed, problem.drawn]))
+
+
+class Estimated(Minimization):
+    """Minimize a function by estimates of its gradient; nothing is differentiated.
+
+    Args:
+        estimate: a :class:`GaussianEstimate` or :class:`CoordinateEstimate`.
+        drawn: how many estimates were made before: the k-th draws from the seed (seed, k).
+    """
+
+    point = EstimatedPoint
+
+    def __init__(
+        self, fun: Callable[..., Any], variables: Any, estimate: Any, seed: int = 0, drawn: int = 0, examples: Any = ()
+    ) -> None:
+        super().__init__(fun, variables, examples)
+        self.estimate, self.seed, self.drawn, self.stochastic = estimate, seed, drawn, True

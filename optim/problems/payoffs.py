@@ -1,0 +1,83 @@
+"""Games: min over x, max over y of a payoff."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from minigrad.arrays.backend import Array
+from minigrad.core.graph import wrap
+from minigrad.core.modes import enable_grad
+from minigrad.optim.problems.minimization import Point, Problem, check_scalar
+from minigrad.tensor import Tensor
+from minigrad.transforms.autodiff import pull
+
+
+class MinimaxPoint(Point):
+    """A point (x, y) of a game; its field is (df/dx, -df/dy): both players go against it."""
+
+    problem: Minimax
+
+    @cached_property
+    def value(self) -> float:
+        """The payoff to the second player."""
+        return self.graph()[1][0].item()
+
+    def _field(self, create_graph: bool) -> list[Tensor]:
+        leaves, (cost_x, cost_y) = self.graph()
+        k, one = self.problem.variables.counts[0], np.ones_like(cost_x.array)
+        if cost_y is None:  # zero sum: one walk serves both
+            found = pull([(cost_x, wrap(one) if create_graph else one)], leaves, create_graph, True)
+            return [*found[:k], *(-g for g in found[k:])]
+        mine = pull([(cost_x, wrap(one) if create_graph else one)], leaves[:k], create_graph, True)
+        return [*mine, *pull([(cost_y, wrap(one) if create_graph else one)], leaves[k:], create_graph, True)]
+
+    @cached_property
+    def field(self) -> Array:
+        if "field_graph" in self.__dict__ and self._stamp == self.problem.variables.stamp:
+            return self.flat(self.field_graph)
+        self.problem.njev += 1
+        return self.flat(self._field(False))
+
+    def field_of(self, player: int) -> Array:
+        """The field with zeros in the other player's place: where one moves alone, half the work."""
+        split, k = self.problem.variables.split, self.problem.variables.counts[0]
+        mine, leaves_of = [(slice(0, split), slice(0, k)), (slice(split, None), slice(k, None))][player]
+        alone = np.zeros_like(self.theta)
+        if "field" in self.__dict__:
+            alone[mine] = self.field[mine]
+            return alone
+        leaves, (cost_x, cost_y) = self.graph()
+        cost = cost_x if player == 0 or cost_y is None else cost_y
+        self.problem.njev += 1
+        found = pull([(cost, np.ones_like(cost.array))], leaves[leaves_of], False, True)
+        alone[mine] = np.concatenate([g.array.reshape(-1) for g in found])
+        return -alone if player == 1 and cost_y is None else alone
+
+    @cached_property
+    def field_graph(self) -> list[Tensor]:
+        self.problem.njev += "field" not in self.__dict__
+        with enable_grad():
+            return self._field(True)
+
+
+class Minimax(Problem):
+    """min over x, max over y of payoff(x, y).
+
+    ``payoff`` returns the scalar that the first player pays the second; or a pair of scalars, one for each player to
+    minimize, where the game is not zero-sum (the non-saturating GAN).
+    """
+
+    point = MinimaxPoint
+
+    def evaluate(self, leaves: list[Tensor], examples: Sequence[Any]) -> tuple[Tensor, Tensor | None]:
+        """The payoff at ``leaves``, recorded."""
+        out = self.variables.call(self.fun, leaves, *examples)
+        pair = out if isinstance(out, tuple) else (out, None)
+        for cost in pair:
+            if cost is not None:
+                check_scalar(cost, "a payoff", "or a pair of them")
+        return pair

@@ -1,0 +1,233 @@
+"""theta in R^p, and what it stands for: an array, a tree of tensors, a module's parameters, or somebody's own tensors.
+
+A method sees one contiguous vector; the function that is optimized sees what the user gave. Here, and nowhere else, the
+one becomes the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from minigrad.arrays.backend import Array, home_of, to_numpy
+from minigrad.arrays.dtypes import as_array
+from minigrad.nn.module import Module, swapped
+from minigrad.tensor import Tensor
+from minigrad.transforms.tree import flatten
+
+
+class Variables:
+    """One or two arguments (a game has two players), as one vector.
+
+    Args:
+        arguments: each an array, a Tensor, a Module, or a list, tuple or dict of arrays and Tensors; Python numbers
+            become float64, as in SciPy.
+
+    Raises:
+        TypeError: they are not all of one floating-point dtype, or not on one backend.
+        ValueError: nothing to optimize.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        self.arguments: list[Any] = [x if isinstance(x, Owned) else _argument(x) for x in arguments]
+        arrays = [array for argument in self.arguments for array in argument.arrays()]
+        if not arrays:
+            raise ValueError("there is nothing to optimize: x0 holds no parameters that require gradients")
+        kinds = {(str(a.dtype), home_of(a).name) for a in arrays}
+        if len(kinds) > 1:
+            raise TypeError(
+                f"the variables are kept in one vector, so they must share a dtype and a backend; these have "
+                f"{sorted(kinds)}. Convert them with .astype(dtype), or a module with module.to(backend, dtype)"
+            )
+        self.counts = [len(argument.arrays()) for argument in self.arguments]
+        self.shapes = [tuple(a.shape) for a in arrays]
+        self.offsets: list[int] = np.cumsum([0, *[a.size for a in arrays]]).tolist()
+        self.p = self.offsets[-1]
+
+    def read(self) -> Array:
+        """theta now: a copy."""
+        return self.vector([array for argument in self.arguments for array in argument.arrays()])
+
+    @property
+    def like(self) -> Array:
+        """An array of theta's dtype, on its backend."""
+        return self.arguments[0].arrays()[0]
+
+    @property
+    def split(self) -> int:
+        """Where the second player's part of theta begins."""
+        return self.offsets[self.counts[0]]
+
+    @property
+    def stamp(self) -> int:
+        """Changes when tensors that an earlier graph was recorded on are overwritten."""
+        return sum(argument.stamp for argument in self.arguments)
+
+    def vector(self, pieces: Sequence[Array]) -> Array:
+        """The pieces, one per tensor, as one new vector."""
+        return np.concatenate([a.reshape(-1) for a in pieces]) if len(pieces) > 1 else pieces[0].reshape(-1).copy()
+
+    def pieces(self, theta: Array) -> list[Array]:
+        """``theta`` as views of the tensors' shapes; leading axes before the last stay in front."""
+        batch = theta.shape[:-1]
+        cuts = zip(pairwise(self.offsets), self.shapes, strict=True)
+        return [theta[..., a:b].reshape((*batch, *shape)) for (a, b), shape in cuts]
+
+    def leaves(self, theta: Array) -> list[Tensor]:
+        """Tensors that hold ``theta`` and require gradients."""
+        return [leaf for argument, pieces in self._shares(theta) for leaf in argument.leaves(pieces)]
+
+    def call(self, fun: Callable[..., Any], leaves: Sequence[Tensor], *examples: Any) -> Any:
+        """fun(arguments made of ``leaves``, *examples)."""
+        rest = iter(leaves)
+        with ExitStack() as stack:
+            values: list[Any] = []
+            for argument, n in zip(self.arguments, self.counts, strict=True):
+                values += stack.enter_context(argument.bound([next(rest) for _ in range(n)]))
+            return fun(*values, *examples)
+
+    def show(self, theta: Array) -> list[Any]:
+        """``theta`` in the structure of the arguments; a module's as a dict of tensors by name."""
+        return [argument.show(pieces) for argument, pieces in self._shares(theta)]
+
+    def write(self, theta: Array) -> list[Any]:
+        """As :meth:`show`, but modules and owned tensors are overwritten, and a module stands for itself."""
+        return [argument.give(pieces) for argument, pieces in self._shares(theta)]
+
+    def _shares(self, theta: Array) -> Iterator[tuple[Any, list[Array]]]:
+        pieces = iter(self.pieces(theta))
+        for argument, n in zip(self.arguments, self.counts, strict=True):
+            yield argument, [next(pieces) for _ in range(n)]
+
+
+def _argument(x: Any) -> Any:
+    return _ModuleArgument(x) if isinstance(x, Module) else _Tree(x)
+
+
+class _Tree:
+    """Arrays and tensors in lists, tuples and dicts; a list of plain numbers is an array, as in SciPy."""
+
+    in_place, stamp = False, 0
+
+    def __init__(self, tree: Any) -> None:
+        items, rebuild = flatten(tree)
+        if items and not any(hasattr(x, "dtype") for x in items):
+            items, rebuild = [np.array(tree, dtype=np.float64)], lambda leaves: next(iter(leaves))
+        self.rebuild = rebuild
+        self.was_tensor = [isinstance(x, Tensor) for x in items]
+        self._arrays = [_floating(x) for x in items]
+
+    def arrays(self) -> list[Array]:
+        return self._arrays
+
+    def leaves(self, pieces: Sequence[Array]) -> list[Tensor]:
+        return [Tensor(a, requires_grad=True) for a in pieces]
+
+    def bound(self, leaves: Sequence[Tensor]) -> AbstractContextManager[list[Any]]:
+        return _yield([self.rebuild(leaves)])
+
+    def show(self, pieces: Sequence[Array]) -> Any:
+        return self.rebuild(
+            [Tensor(a) if tensor else to_numpy(a) for a, tensor in zip(pieces, self.was_tensor, strict=True)]
+        )
+
+    give = show
+
+
+class _ModuleArgument:
+    """A module's parameters that require gradients; the function is given the module, holding the tensors."""
+
+    in_place, stamp = False, 0
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.parameters = {name: x for name, x in module.named_parameters() if x.requires_grad}
+
+    def arrays(self) -> list[Array]:
+        return [x.array for x in self.parameters.values()]
+
+    def leaves(self, pieces: Sequence[Array]) -> list[Tensor]:
+        return [Tensor(a, requires_grad=True) for a in pieces]
+
+    @contextmanager
+    def bound(self, leaves: Sequence[Tensor]) -> Iterator[list[Any]]:
+        with swapped(self.module, dict(zip(self.parameters, leaves, strict=True))):
+            yield [self.module]
+
+    def show(self, pieces: Sequence[Array]) -> dict[str, Tensor]:
+        return dict(zip(self.parameters, map(Tensor, pieces), strict=True))
+
+    def give(self, pieces: Sequence[Array]) -> Module:
+        for x, a in zip(self.parameters.values(), pieces, strict=True):
+            x.assign_(a)
+        return self.module
+
+
+class Owned:
+    """Parameters that a closure reads by itself: theta is written into them, and the closure takes no arguments.
+
+    Args:
+        params: tensors, or (name, tensor) pairs, as for :class:`~minigrad.optim.Optimizer`.
+    """
+
+    in_place = True
+
+    def __init__(self, params: Any) -> None:
+        if isinstance(params, Tensor):
+            params = [params]
+        items = list(params.items() if isinstance(params, Mapping) else params)
+        self.tensors: list[Tensor] = []
+        for i, item in enumerate(items):
+            name, x = item if isinstance(item, tuple) else (f"parameter {i}", item)
+            check_parameter(name, x)
+            if x.requires_grad:  # a frozen parameter is a constant
+                self.tensors.append(x)
+        if len({id(x) for x in self.tensors}) < len(self.tensors):
+            raise ValueError("a parameter was given twice")
+        self.stamp = 0
+
+    def arrays(self) -> list[Array]:
+        """What theta starts as."""
+        return [x.array for x in self.tensors]
+
+    def leaves(self, pieces: Sequence[Array]) -> list[Tensor]:
+        """The tensors themselves, holding ``pieces`` now."""
+        self.give(pieces)
+        return self.tensors
+
+    def bound(self, leaves: Sequence[Tensor]) -> AbstractContextManager[list[Any]]:
+        """Nothing: the closure takes no arguments."""
+        return _yield([])
+
+    def give(self, pieces: Sequence[Array]) -> None:
+        """Write ``pieces`` into the tensors."""
+        self.stamp += 1
+        for x, a in zip(self.tensors, pieces, strict=True):
+            x.assign_(a)
+
+
+@contextmanager
+def _yield(values: list[Any]) -> Iterator[list[Any]]:
+    yield values
+
+
+def check_parameter(name: str, x: Any) -> None:
+    """Raise TypeError unless ``x`` is a floating-point leaf tensor."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name} is a {type(x).__name__}, not a tensor: pass module.parameters()")
+    if x.node is not None:
+        raise TypeError(f"{name} is computed, not a leaf: optimize the tensors that it is computed from")
+    if x.dtype.kind != "f":
+        raise TypeError(f"{name} has dtype {x.dtype}; only floating-point tensors can be optimized")
+
+
+def _floating(x: Any) -> Array:
+    if isinstance(x, Tensor):
+        check_parameter("x0", x.detach())
+        return x.array
+    array = as_array(np.asarray(x) if not hasattr(x, "dtype") else x)
+    return array if array.dtype.kind == "f" else array.astype(np.float64)

@@ -1,0 +1,58 @@
+"""L-BFGS: Newton's direction from the last few steps alone (Nocedal 1980)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad.arrays.backend import Array
+from minigrad.optim.line_search import search_of
+from minigrad.optim.method import Direction, DirectionSearch
+
+
+class LBFGSDirection(Direction):
+    """d = -B g, B the inverse Hessian that the last ``memory`` pairs (s, y) = (step, change of gradient) suggest.
+
+    By the two-loop recursion. A pair whose curvature s'y is not positive is left out: it would make B indefinite.
+    """
+
+    def __init__(self, memory: int = 10) -> None:
+        super().__init__()
+        if memory < 1:
+            raise ValueError(f"L-BFGS needs a memory of at least one pair, not {memory}")
+        self.memory = memory
+        self.state.update(S=None, Y=None)  # (pairs, p) each, oldest first
+
+    def __call__(self, point: Any) -> Array:
+        S, Y, d = self.state["S"], self.state["Y"], -point.field
+        if S is None:
+            return d / max(1.0, float(np.linalg.norm(d)))  # no scale is known yet
+        rho = [1 / float(s @ y) for s, y in zip(S, Y, strict=True)]
+        weights = []
+        for i in reversed(range(len(S))):
+            weights.append(rho[i] * float(S[i] @ d))
+            d = d - weights[-1] * Y[i]
+        d = d / (rho[-1] * float(Y[-1] @ Y[-1]))
+        for i in range(len(S)):
+            d = d + (weights.pop() - rho[i] * float(Y[i] @ d)) * S[i]
+        return d
+
+    def moved(self, old: Any, new: Any) -> None:
+        s, y = new.theta - old.theta, new.field - old.field
+        if float(s @ y) > np.finfo(s.dtype).eps * float(y @ y):
+            for name, v in (("S", s), ("Y", y)):
+                before = self.state[name]
+                self.state[name] = v[None] if before is None else np.concatenate([before, v[None]])[-self.memory :]
+
+
+class LBFGS(DirectionSearch):
+    """L-BFGS with a strong Wolfe line search: the method of choice for smooth functions of many variables.
+
+    Args:
+        lr: the first step length tried by ``line_search="armijo"``, the step itself with None.
+        memory: how many pairs to remember.
+    """
+
+    def __init__(self, params: Any, lr: float | None = None, memory: int = 10, line_search: Any = "wolfe") -> None:
+        super().__init__(params, LBFGSDirection(memory), search_of(line_search, lr, 1.0))

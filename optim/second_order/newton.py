@@ -1,0 +1,145 @@
+"""Newton's method: with a factorized Hessian, made safe on indefinite ones, or with Hessian-vector products alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+
+from minigrad.arrays.backend import Array, home_of, move, to_numpy
+from minigrad.optim.line_search import search_of
+from minigrad.optim.method import Direction, DirectionSearch, Stuck
+from minigrad.optim.result import Status
+
+
+def modified_cholesky(A: np.ndarray, delta: float | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """L and the diagonal of Delta >= 0 with A + diag(Delta) = L L^T: each pivot is raised to at least ``delta``.
+
+    (Notes, appendix .3.2.) Delta = 0 where every pivot of A is larger than ``delta``, whose default is 1e-8 max diag A.
+    Column j comes as its pivot l_jj first and then the l_ij below it; the notes print the two the other way round.
+    """
+    A = np.array(A, dtype=np.float64)
+    n = len(A)
+    if delta is None:
+        delta = 1e-8 * max(float(np.abs(np.diag(A)).max()), 1e-300)
+    if not delta > 0:
+        raise ValueError(f"modified_cholesky: delta must be positive, but is {delta}")
+    L, Delta = np.zeros_like(A), np.zeros(n)
+    for j in range(n):
+        pivot = A[j, j] - L[j, :j] @ L[j, :j]
+        Delta[j] = max(0.0, delta - pivot)
+        L[j, j] = np.sqrt(pivot + Delta[j])
+        L[j + 1 :, j] = (A[j + 1 :, j] - L[j + 1 :, :j] @ L[j, :j]) / L[j, j]
+    return L, Delta
+
+
+class NewtonDirection(Direction):
+    """d = -H^{-1} g, by Cholesky factorization on the host.
+
+    Args:
+        indefinite: what to do where H is not positive definite: "stop"; "modify" it (:func:`modified_cholesky`); or
+            "accept" it, solving H d = -g as Newton's method for equations does: it then finds any stationary point.
+    """
+
+    def __init__(self, indefinite: str = "stop") -> None:
+        super().__init__()
+        if indefinite not in ("stop", "modify", "accept"):
+            raise ValueError(f"indefinite must be 'stop', 'modify' or 'accept', not {indefinite!r}")
+        self.indefinite = indefinite
+
+    def __call__(self, point: Any) -> Array:
+        H, g = to_numpy(point.hessian), to_numpy(point.field)
+        if not np.isfinite(H).all():
+            raise Stuck(Status.NON_FINITE)
+        return move(self.solve(H, -g).astype(g.dtype), home_of(point.theta).name)
+
+    def solve(self, H: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """H^{-1} b."""
+        if self.indefinite == "accept":
+            try:
+                return np.linalg.solve(H, b)
+            except np.linalg.LinAlgError:
+                raise Stuck(Status.SINGULAR) from None
+        try:
+            L = np.linalg.cholesky(H)
+            smallest, largest = np.diag(L).min() ** 2, np.diag(L).max() ** 2
+            definite = smallest > len(H) * np.finfo(H.dtype).eps * largest
+            singular = not definite
+        except np.linalg.LinAlgError:
+            definite = False
+            eigenvalues = np.linalg.eigvalsh(H)
+            singular = eigenvalues[0] > -len(H) * np.finfo(H.dtype).eps * abs(eigenvalues[-1])
+        if not definite:
+            if self.indefinite == "stop":
+                raise Stuck(Status.SINGULAR if singular else Status.INDEFINITE)
+            L = modified_cholesky(H)[0]
+        return scipy.linalg.cho_solve((L, True), b.astype(L.dtype))
+
+
+class NewtonCGDirection(Direction):
+    """d with |H d + g| <= eta |g|, by conjugate gradients on Hessian-vector products; H is never formed.
+
+    eta = min(1/2, sqrt(|g|)) makes the convergence superlinear (Nocedal & Wright, Alg. 7.1). Where CG meets a direction
+    of negative curvature, it returns what it has so far, or -g: a descent direction always.
+    """
+
+    def __init__(self, max_products: int | None = None) -> None:
+        super().__init__()
+        self.max_products = max_products
+
+    def __call__(self, point: Any) -> Array:
+        g = point.field
+        norm = float(np.sqrt(g @ g))
+        tolerance = min(0.5, norm**0.5) * norm
+        d, r = np.zeros_like(g), g
+        s, rr = -r, norm * norm
+        for _ in range(self.max_products or 10 * g.size):
+            Hs = point.curvature(s)
+            bend = float(s @ Hs)
+            if not bend > 0:
+                return s if not d.any() else d
+            t = rr / bend
+            d = d + t * s
+            r = r + t * Hs
+            new = float(r @ r)
+            if new**0.5 <= tolerance:
+                break
+            s, rr = s * (new / rr) - r, new
+        return d
+
+
+class Newton(DirectionSearch):
+    """theta <- theta - t H^{-1} g, with t = ``lr`` or a line search (notes, sections 9.2.1 and .2).
+
+    Near a minimizer the error is squared in every step; far from it Newton's method may diverge or climb. With
+    ``line_search="armijo"`` and ``indefinite="modify"`` it converges from anywhere.
+
+    Args:
+        lr: the step length (1 by default); the first one tried by a line search.
+        line_search: None, "armijo", "wolfe", "exact" or a Search.
+        indefinite: see :class:`NewtonDirection`; "stop" unless told otherwise.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | None = None,
+        line_search: Any = None,
+        indefinite: str = "stop",
+        schedule: Callable[[int], float] | None = None,
+    ) -> None:
+        super().__init__(params, NewtonDirection(indefinite), search_of(line_search, lr, 1.0, schedule))
+
+
+class NewtonCG(DirectionSearch):
+    """Newton's method without a Hessian: :class:`NewtonCGDirection`, then a line search.
+
+    Memory and work per product are those of a gradient, so it suits networks.
+    """
+
+    def __init__(
+        self, params: Any, lr: float | None = None, line_search: Any = "armijo", max_products: int | None = None
+    ) -> None:
+        super().__init__(params, NewtonCGDirection(max_products), search_of(line_search, lr, 1.0))
