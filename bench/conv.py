@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.harness import Row, compare, load
+from minigrad.core.table import primitive
 from minigrad.ops.convolution import Geometry, conv, conv_weight
 
 SHAPES = [  # batch, channels in, channels out, size, kernel, stride
@@ -46,7 +47,7 @@ def rows() -> Iterator[Row]:
             y = conv(x, w, geometry=geometry)
             if not needs:
                 return y, None, conv_weight(x, g, kernel=w.shape[2:], geometry=geometry)
-            return y, *conv.jointly((0, 1), g, y, x, w, geometry)
+            return y, *primitive(conv).jointly((0, 1), g, y, x, w, geometry)
 
         def theirs(x: Any = tx, w: Any = tw, g: Any = tg, s: int = s, p: int = p, needs: bool = needs_input) -> Any:
             y = torch.nn.functional.conv2d(x, w, stride=s, padding=p)

@@ -9,7 +9,7 @@ import numpy as np
 
 import minigrad as mg
 from bench.harness import Row, compare, load
-from minigrad.engine import walk
+from minigrad.core.backward import walk
 from minigrad.nn import functional as F
 
 SHAPES = [(32, 16, 32, 32), (32, 64, 8, 8), (128, 16, 32, 32), (128, 64, 8, 8)]

@@ -11,8 +11,8 @@ import minigrad as mg
 from bench.harness import Row, compare, load
 from minigrad import data, optim
 from minigrad.nn import functional as F
-from minigrad.optim.damped import Damped
-from minigrad.optim.variables import Variables
+from minigrad.optim.problems.variables import Variables
+from minigrad.optim.second_order.damped import Damped
 
 SHAPES = [(20, 2), (20,), (20, 20), (20,), (1, 20), (1,)]  # a 2-20-20-1 network: 501 parameters
 DAMPING = 1e-3

@@ -20,7 +20,7 @@ from bench.harness import load
 from bench.resnet import torch_resnet20
 from examples.train_images import batches, network, pictures, schedule
 from minigrad import data, nn, optim
-from minigrad.engine import no_grad
+from minigrad.core.modes import no_grad
 from minigrad.nn import functional as F
 
 LR, MOMENTUM, DECAY = 0.1, 0.9, 5e-4

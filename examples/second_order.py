@@ -12,7 +12,7 @@ import minigrad as mg
 from examples.claims import Report
 from minigrad import optim, viz
 from minigrad.optim import rates
-from minigrad.optim.trust_region import trust_region_step
+from minigrad.optim.second_order.trust_region import trust_region_step
 
 ROWS = ("N130", "N131", "N132", "N133", "N162", "N163", "N164", "N165", "N166", "N167", "N168", "N169")
 START = np.array([-1.2, 1.0])

@@ -8,9 +8,9 @@ import numpy as np
 
 from examples.claims import Report
 from minigrad import optim, viz
-from minigrad.optim.estimates import CoordinateEstimate, Estimated, GaussianEstimate
-from minigrad.optim.problems import Minimization
-from minigrad.optim.variables import Variables
+from minigrad.optim.problems.estimates import CoordinateEstimate, Estimated, GaussianEstimate
+from minigrad.optim.problems.minimization import Minimization
+from minigrad.optim.problems.variables import Variables
 
 ROWS = ("N118", "N119")
 
