@@ -2,6 +2,6 @@
 
 import pytest
 
-from minigrad.backend import _current
+from minigrad.arrays.backend import _current
 
 host_only = pytest.mark.skipif(_current.get() != "numpy", reason="it is about NumPy's own arrays")

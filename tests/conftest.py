@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import minigrad as mg
-from minigrad import backend, engine
+from minigrad.arrays import backend
+from minigrad.core import modes
 
 settings.register_profile(
     "minigrad",
@@ -26,9 +27,9 @@ settings.load_profile("minigrad")
 def unchanged_settings():
     """Every test starts from one seed, and must restore the modes it changes."""
     mg.manual_seed(0)
-    before = (engine._mode.get(), backend.current().name, mg.get_default_dtype(), np.geterr())
+    before = (modes.current_mode(), backend.current().name, mg.get_default_dtype(), np.geterr())
     yield
-    after = (engine._mode.get(), backend.current().name, mg.get_default_dtype(), np.geterr())
+    after = (modes.current_mode(), backend.current().name, mg.get_default_dtype(), np.geterr())
     assert after == before, "the test left a global setting changed"
 
 

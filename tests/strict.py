@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import scipy.special
 
-from minigrad.backend import Backend, register
+from minigrad.arrays.backend import Backend, register
 
 SCALARS = (bool, int, float, np.bool_, np.integer, np.floating, type(None), str, slice, type(Ellipsis), np.dtype, type)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.engine import Op
+from minigrad.core.graph import Op
 from minigrad.testing import GradientError, check_grads
 
 X = np.array([[0.3, -1.2, 0.8], [1.1, 0.4, -0.7]])
@@ -34,8 +34,8 @@ def test_an_error_in_one_entry_is_found():
 
 def test_a_saved_array_taken_for_a_constant_is_found_at_order_2():
     """The mistake of fused backward passes: right first derivatives, wrong second ones."""
-    from minigrad.backend import innermost
-    from minigrad.engine import wrap
+    from minigrad.arrays.backend import innermost
+    from minigrad.core.graph import wrap
 
     def rule(g, y, x):
         frozen = innermost(x) if isinstance(x, mg.Tensor) else x

@@ -10,7 +10,7 @@ from minigrad import nn, optim
 from minigrad.nn import functional as F
 from minigrad.ops.convolution import Geometry
 from minigrad.testing import check_grads
-from tests.op_table import loop_conv, loop_conv_input
+from tests.ops.table.convolution import loop_conv, loop_conv_input
 
 
 def draw(*shape, seed=0):

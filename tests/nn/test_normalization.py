@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import nn
+from minigrad.kernels import normalization
 from minigrad.nn import functional as F
-from minigrad.ops import normalization
 from minigrad.testing import check_grads
 from tests import host_only
 

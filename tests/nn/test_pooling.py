@@ -125,3 +125,9 @@ def test_equal_maxima_share_the_gradient(size):
     t = mg.zeros(2, 3, size, size, requires_grad=True)
     F.max_pool2d(t, size).sum().backward()
     np.testing.assert_allclose(t.grad.numpy(), 1 / size**2, rtol=1e-6)
+
+
+def test_a_global_average_keeps_its_digits_under_vmap():
+    x = np.random.default_rng(0).random((2, 1, 1, 224, 224)).astype(np.float32)
+    y = mg.vmap(lambda x: F.avg_pool2d(x, 224))(x)
+    np.testing.assert_allclose(y.numpy().reshape(2), x.mean(axis=(1, 2, 3, 4), dtype=np.float64), rtol=4e-7)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import optim, viz
 from minigrad.optim import Status, rates
-from minigrad.optim.estimates import CoordinateEstimate, Estimated, GaussianEstimate
+from minigrad.optim.problems.estimates import CoordinateEstimate, Estimated, GaussianEstimate
 from tests import host_only
 
 pytestmark = host_only  # numbers in NumPy arrays; test_methods.py runs every method on the device

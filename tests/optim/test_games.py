@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import nn, optim
-from minigrad.optim.payoffs import Minimax
-from minigrad.optim.variables import Variables
+from minigrad.optim.problems.payoffs import Minimax
+from minigrad.optim.problems.variables import Variables
 from tests import host_only
 
 pytestmark = host_only  # numbers in NumPy arrays; test_methods.py runs every method on the device

@@ -14,10 +14,10 @@ from minigrad import nn, optim
 from minigrad.models import MLP
 from minigrad.nn import functional_call
 from minigrad.optim import Status
-from minigrad.optim.damped import Damped, inverse_slope
-from minigrad.optim.gauss_newton import GaussNewtonDirection
-from minigrad.optim.squares import LeastSquares
-from minigrad.optim.variables import Variables
+from minigrad.optim.problems.squares import LeastSquares
+from minigrad.optim.problems.variables import Variables
+from minigrad.optim.second_order.damped import Damped, inverse_slope
+from minigrad.optim.second_order.gauss_newton import GaussNewtonDirection
 from tests import host_only
 
 pytestmark = host_only  # numbers in NumPy arrays; test_methods.py runs every method on the device

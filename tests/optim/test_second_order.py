@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import optim
 from minigrad.optim import Status
-from minigrad.optim.newton import NewtonDirection
-from minigrad.optim.problems import Minimization
-from minigrad.optim.trust_region import steihaug_step, trust_region_step
-from minigrad.optim.variables import Variables
+from minigrad.optim.problems.minimization import Minimization
+from minigrad.optim.problems.variables import Variables
+from minigrad.optim.second_order.newton import NewtonDirection
+from minigrad.optim.second_order.trust_region import steihaug_step, trust_region_step
 from tests import host_only
 
 pytestmark = host_only  # numbers in NumPy arrays; test_methods.py runs every method on the device
@@ -167,7 +167,7 @@ def test_newton_cg_never_forms_a_hessian_and_meets_negative_curvature(monkeypatc
     well = np.roots([4, 0, -4, 0.1])
     bottom = min((w**2 - 1) ** 2 + 0.1 * w for w in well) - 29 * 0.05**2
     side = min((w**2 - 1) ** 2 + 0.1 * w for w in well if w > 0) - 29 * 0.05**2
-    from minigrad.optim.problems import MinimizationPoint
+    from minigrad.optim.problems.minimization import MinimizationPoint
 
     monkeypatch.setattr(MinimizationPoint, "hessian", property(lambda self: pytest.fail("a Hessian was formed")))
     result = optim.minimize(fun, start, "newton-cg")
@@ -263,7 +263,7 @@ def test_a_line_that_falls_for_ever():
 
 def test_line_searches_refuse_games():
     from minigrad.optim.method import Steepest
-    from minigrad.optim.payoffs import Minimax
+    from minigrad.optim.problems.payoffs import Minimax
 
     problem = Minimax(lambda x, y: (x * y).sum(), Variables(np.ones(1), np.ones(1)))
     for search in (optim.Armijo(), optim.Wolfe(), optim.Exact()):

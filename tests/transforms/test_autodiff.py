@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import nn
 from minigrad.models import MLP
+from minigrad.transforms.tree import flatten
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -28,7 +29,7 @@ def net(rng):
 
 
 def same(a, b, tolerance=1e-10):
-    for x, y in zip(mg.transforms.flatten(a)[0], mg.transforms.flatten(b)[0], strict=True):
+    for x, y in zip(flatten(a)[0], flatten(b)[0], strict=True):
         np.testing.assert_allclose(mg.Tensor(x).numpy(), mg.Tensor(y).numpy(), rtol=tolerance, atol=tolerance)
 
 
@@ -267,6 +268,48 @@ def test_vmap_errors():
         mg.vmap(lambda a: a.numpy())(np.ones(2))
     with pytest.raises(TypeError, match="boolean mask"):
         mg.vmap(lambda a: a[a > 0])(np.ones((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("in_axes", "argument"),
+    [
+        ((("a", "b"),), {"a": np.ones(2), "b": np.ones(2)}),
+        (((0, 0),), {"a": np.ones(2), "b": np.ones(2)}),
+        (({0: 0, 1: 0},), [np.ones(2), np.ones(2)]),
+        (((0, 0, 0),), [np.ones(2), np.ones(2)]),
+        (({"a": 0, "c": 0},), {"a": np.ones(2), "b": np.ones(2)}),
+        (((0,),), np.ones(1)),
+    ],
+)
+def test_axes_of_another_structure_are_refused(in_axes, argument):
+    with pytest.raises(ValueError, match="in_axes=.* does not match the structure of what it describes"):
+        mg.vmap(lambda x: mg.ones(1), in_axes=in_axes)(argument)
+
+
+def test_gradients_of_a_vmap_share_no_memory():
+    a, b = mg.vmap(mg.grad(lambda a, b: ((a + b) ** 2).sum(), (0, 1)))(np.ones((3, 2)), np.ones((3, 2)))
+    assert not np.shares_memory(a.data, b.data)
+
+
+@pytest.mark.parametrize(
+    "call", [lambda x: np.add.reduce(x), lambda x: np.add(x, x, out=x), lambda x: np.multiply.outer(x, x)]
+)
+def test_what_a_batch_cannot_do_is_refused(call):
+    def inside(x):
+        call(x.data)
+        return x
+
+    with pytest.raises(TypeError, match="vmap has no rule for numpy"):
+        mg.vmap(inside)(np.ones((3, 2)))
+
+
+def test_a_zero_slope_may_arrive_before_a_batch_of_cotangents():
+    """The sum of cotangents that wait at a node may begin with what every row of the Hessian shares."""
+    f = lambda x: (mg.absolute(x * x) + mg.absolute(x * x) + x * x * x).sum()
+    x = np.array([0.5, 2.0])
+    np.testing.assert_allclose(mg.hessian(f)(x).numpy(), np.diag(4 + 6 * x))
+    g = lambda x: (lambda h: (mg.absolute(h) + mg.absolute(h) + h * h).sum())(2 * x)
+    np.testing.assert_allclose(mg.hessian(g)(x).numpy(), np.diag([8, 8]))
 
 
 def test_repr_inside_vmap():

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import backend, nn, optim
+from minigrad import nn, optim
+from minigrad.arrays import backend
 from minigrad.models import MLP
 from tests import strict
 

@@ -1,19 +1,25 @@
 """Freed memory is kept, and training does not need more and more of it."""
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from minigrad import memory
+from minigrad.kernels import allocator as memory
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
 def test_it_can_be_switched_off(monkeypatch):
     monkeypatch.setenv("MINIGRAD_KEEP_MEMORY", "0")
     assert memory.keep_freed_memory() is False
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc only")
+def test_glibc_takes_both_settings():
+    assert memory.keep_freed_memory() is True
 
 
 LOOP = """

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import parallel, sweeps
+from minigrad.kernels import blas
+from minigrad.kernels import threads as team
 from minigrad.nn import functional as F
 from tests import host_only
 
@@ -18,41 +19,41 @@ pytestmark = host_only
 
 @pytest.fixture(params=[1, 2, 3])
 def threads(request, monkeypatch):
-    monkeypatch.setattr(parallel, "THREADS", request.param)
+    monkeypatch.setattr(team, "THREADS", request.param)
     return request.param
 
 
 def test_every_job_once_and_in_order(threads):
     done = []
-    assert parallel.run(lambda i: done.append(i) or i * i, range(50)) == [i * i for i in range(50)]
+    assert team.run(lambda i: done.append(i) or i * i, range(50)) == [i * i for i in range(50)]
     assert sorted(done) == list(range(50))
 
 
 def test_jobs_within_jobs_and_threads_beside_them(threads):
     """Neither waits for ever."""
-    squares = lambda n: parallel.run(lambda i: i * i, range(n))
-    assert parallel.run(squares, range(30)) == [[i * i for i in range(n)] for n in range(30)]
+    squares = lambda n: team.run(lambda i: i * i, range(n))
+    assert team.run(squares, range(30)) == [[i * i for i in range(n)] for n in range(30)]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(squares, range(30))) == [[i * i for i in range(n)] for n in range(30)]
 
 
 @pytest.mark.parametrize("bad", [0, 7, 19])
 def test_an_error_in_a_job_is_raised_and_blas_keeps_its_threads(threads, bad):
-    before = parallel._blas.get() if parallel._blas.get else None
+    before = blas.one_thread.get() if blas.one_thread.get else None
 
     def work(i):
         if i == bad:
             raise ZeroDivisionError("job")
 
     with pytest.raises(ZeroDivisionError, match="job"):
-        parallel.run(work, range(20))
-    assert parallel._blas.depth == 0
-    assert (parallel._blas.get() if parallel._blas.get else None) == before
+        team.run(work, range(20))
+    assert blas.one_thread.depth == 0
+    assert (blas.one_thread.get() if blas.one_thread.get else None) == before
 
 
 @pytest.mark.parametrize(("n", "size", "count"), [(0, 3, 2), (1, 3, 2), (10, 3, 2), (10, 100, 4), (7, 1, 2), (5, 2, 1)])
 def test_pieces_cover_everything(n, size, count):
-    pieces = parallel.pieces(n, size, count)
+    pieces = team.pieces(n, size, count)
     assert [i for piece in pieces for i in range(n)[piece]] == list(range(n))
     assert all(0 < piece.stop - piece.start <= size for piece in pieces)
     assert len(pieces) % count == 0 or len(pieces) == n
@@ -65,7 +66,7 @@ def test_results_do_not_depend_on_the_threads(monkeypatch):
     w = mg.Tensor(rng.standard_normal((16, 5, 3, 3)), requires_grad=True)
     found = []
     for threads in (1, 2, 3):
-        monkeypatch.setattr(parallel, "THREADS", threads)
+        monkeypatch.setattr(team, "THREADS", threads)
         y = F.max_pool2d(F.batch_norm(F.conv2d(x, w, padding=1), training=True), 2)
         gx, gw = mg.grad(lambda x, w: (F.max_pool2d(F.conv2d(x, w, padding=1), 2) ** 2).sum(), argnums=(0, 1))(x, w)
         found.append([y.numpy(), gx.numpy(), gw.numpy()])
@@ -77,58 +78,12 @@ def test_results_do_not_depend_on_the_threads(monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_has_threads_of_its_own(monkeypatch):
-    monkeypatch.setattr(parallel, "THREADS", 2)
-    parallel.run(lambda i: i, range(4))
+    monkeypatch.setattr(team, "THREADS", 2)
+    team.run(lambda i: i, range(4))
     child = os.fork()
     if child == 0:
-        os._exit(0 if parallel.run(lambda i: i, range(4)) == [0, 1, 2, 3] else 1)
+        os._exit(0 if team.run(lambda i: i, range(4)) == [0, 1, 2, 3] else 1)
     assert os.waitpid(child, 0)[1] == 0
-
-
-@pytest.mark.parametrize("shape", [(6, 5), (2048, 3), (1, 7), (4096, 16), (513, 130)])
-def test_sweeps_against_plain_formulas(shape, threads, monkeypatch):
-    monkeypatch.setattr(sweeps, "WORTHWHILE", 1)
-    rng = np.random.default_rng(1)
-    x, g = 100 + rng.standard_normal(shape), rng.standard_normal(shape)
-    a, b, c = rng.standard_normal((3, shape[1]))
-    mean, var = sweeps.moments(x)
-    np.testing.assert_allclose(mean, x.mean(axis=0), rtol=1e-12)
-    np.testing.assert_allclose(var, x.var(axis=0), rtol=1e-10, atol=1e-20)
-    np.testing.assert_allclose(sweeps.affine(x, a, b), a * x + b, rtol=1e-10, atol=1e-10)
-    np.testing.assert_allclose(sweeps.combination(g, a, x, b, c), a * g + b * x + c, rtol=1e-10, atol=1e-10)
-    first, second = sweeps.products(g, x, mean)
-    np.testing.assert_allclose(first, g.sum(axis=0), atol=1e-10)
-    np.testing.assert_allclose(second, (g * (x - mean)).sum(axis=0), atol=1e-9)
-
-
-def test_variance_keeps_its_digits_far_from_zero():
-    """The textbook's E x^2 - (E x)^2 would give a negative number here."""
-    x = (1e4 + np.random.default_rng(2).standard_normal((50_000, 4))).astype(np.float32)
-    x[:40_000] -= 500  # and the parts' means differ
-    np.testing.assert_allclose(sweeps.moments(x)[1], x.astype(float).var(axis=0), rtol=1e-3)
-
-
-@pytest.mark.parametrize("shape", [(40, 64, 8, 8), (30000,), (3, 17, 999), (1 << 17,), (1100, 1024)])
-def test_large_relu_in_any_memory_order(shape, threads):
-    rng = np.random.default_rng(3)
-    x, g = (rng.standard_normal(shape).astype(np.float32) for _ in range(2))
-    for view in (
-        lambda a: a,
-        np.transpose,
-        lambda a: a[..., ::-1],
-        lambda a: a[..., ::2],
-        lambda a: np.moveaxis(a, 0, -1),
-    ):
-        a, b = view(x), view(g)
-        t = mg.Tensor(a, requires_grad=True)
-        y = F.relu(t)
-        np.testing.assert_array_equal(y.numpy(), np.where(a > 0, a, 0))
-        for slopes in (b, np.ascontiguousarray(b), np.asfortranarray(b)):
-            t.grad = None
-            F.relu(t).backward(mg.Tensor(slopes))
-            np.testing.assert_array_equal(t.grad.numpy(), np.where(a > 0, b, 0))
-    x.flat[5] = np.nan
-    assert np.isnan(F.relu(mg.Tensor(x)).numpy().flat[5])
 
 
 SPIN = """
@@ -147,7 +102,7 @@ print(sorted(shares)[4], np.allclose(a @ a, 600), "OPENBLAS_THREAD_TIMEOUT" in o
 """
 
 
-@pytest.mark.skipif(parallel._openblas() is None or parallel.cores() < 2, reason="needs NumPy's OpenBLAS and two cores")
+@pytest.mark.skipif(blas._openblas() is None or team.cores() < 2, reason="needs NumPy's OpenBLAS and two cores")
 def test_blas_threads_sleep_soon():
     """A core is not kept busy after a product, products still are right, and the environment is as it was."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS")}
