@@ -28,6 +28,7 @@ def _binary(operation: Callable[..., Any]) -> tuple[Operator, Operator]:
         return apply(op, (other, self))
 
     operator.__doc__ = reflected.__doc__ = f"See :func:`minigrad.{op.name}`."
+    operator.__name__, reflected.__name__ = op.name, f"reflected_{op.name}"
     return operator, reflected
 
 

@@ -79,6 +79,13 @@ def test_a_bias_gradient_over_many_rows_keeps_its_digits(shape):
     assert error(bias.grad.numpy()) < 4 * max(error(pairwise), np.finfo(np.float32).eps)
 
 
+def test_so_it_does_for_every_example_of_a_vmap():
+    g = (1 + np.random.default_rng(6).standard_normal((3, 200_000, 2))).astype(np.float32)
+    f = lambda b, g: mg.vjp(lambda b: mg.add(mg.Tensor(np.zeros((200_000, 2), np.float32)), b), b)[1](g)[0]
+    total = mg.vmap(f, (None, 0))(mg.zeros(2), g).numpy()
+    np.testing.assert_allclose(total, g.sum(axis=1, dtype=np.float64), rtol=8e-7)
+
+
 @pytest.mark.parametrize("rows", [0, 1, 31, 32, 33, 255, 256, 257, 512, 8193])
 @pytest.mark.parametrize("columns", [0, 1, 3])
 def test_sums_over_rows_of_any_number(rows, columns):
