@@ -23,7 +23,7 @@ def _erf(x: Batched) -> Batched:
 
 @variant(sum_rows, Batched, min_size=1 << 8)
 def _sum_rows(x: Batched) -> Batched:
-    """As products with ones, which BLAS does faster than NumPy adds rows; of very many as one matrix, for the digits."""
+    """As products with ones, which BLAS does faster than NumPy adds rows; of many as one matrix, for the digits."""
     if x.shape[0] > 4096:
         rows = np.moveaxis(x.array, len(x.levels), 0)
         return Batched(sum_rows(rows.reshape((len(rows), -1))).reshape(rows.shape[1:]), x.levels)

@@ -111,3 +111,22 @@ def test_a_copy_has_the_same_dtype(values):
         assert y.dtype == x.dtype
         assert y.tolist() == values
         assert not np.shares_memory(y.data, x.data)
+
+
+def test_one_hot_rows_have_the_dtype_asked_for():
+    assert mg.one_hot(mg.tensor([1, 0]), 3).tolist() == [[0, 1, 0], [1, 0, 0]]
+    assert mg.one_hot(mg.tensor([1]), 3).dtype == np.float32
+    for dtype in (np.float64, np.int64, np.bool_):
+        assert mg.one_hot(mg.tensor([1]), 3, dtype).dtype == dtype
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (5, 3, 4), (2, 3, 4, 5)])
+def test_cross_entropy_of_a_class_for_every_position(shape):
+    rng = np.random.default_rng(0)
+    z, t = rng.standard_normal(shape), rng.integers(0, 3, (shape[0], *shape[2:]))
+    expected = np.empty(t.shape)
+    for n in np.ndindex(*t.shape):
+        row = z[(n[0], slice(None), *n[1:])]
+        expected[n] = np.log(np.exp(row).sum()) - row[t[n]]
+    loss = mg.cross_entropy(mg.tensor(z, dtype="float64"), mg.tensor(t), reduction="none")
+    np.testing.assert_allclose(loss.numpy(), expected, rtol=1e-12)
