@@ -29,7 +29,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="which ones (default: %(default)s)")
     parser.add_argument("--floor", type=float, default=0.9, help="the share to be killed (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="how many mutants at a time (default: %(default)s)")
-    parser.add_argument("--examples", type=int, default=8, help="MINIGRAD_EXAMPLES of each run (default: %(default)s)")
+    parser.add_argument(
+        "--examples",
+        type=int,
+        default=8,
+        help="MINIGRAD_EXAMPLES of the mapped tests (default: %(default)s); the rest of the suite has its own number",
+    )
     parser.add_argument("--only", metavar="PATH", help="mutate this file only, or the files in this folder")
     parser.add_argument("--list", metavar="K", type=int, nargs="+", help="run only the mutants of these numbers")
     parser.add_argument("--mapped", action="store_true", help="run the tests of a mutant's area, and not the rest")

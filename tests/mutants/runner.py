@@ -57,11 +57,17 @@ class Tree:
         if len(found) != len(packages) or not all(Path(path).is_relative_to(self.folder) for path in found):
             raise SystemExit(f"in a copy of the tree, {names} come from elsewhere (are there links?):\n{found}")
 
-    def pytest(self, *arguments: str, limit: float = LONG) -> Verdict:
-        """Run tests until one fails; what took longer than ``limit`` seconds failed, too."""
+    def pytest(self, *arguments: str, limit: float = LONG, whole: bool = False) -> Verdict:
+        """Run tests until one fails; what took longer than ``limit`` seconds failed, too.
+
+        Args:
+            whole: properties try as many examples as in the suite itself, not the few that most mutants need.
+        """
         start = time.monotonic()
         options = ("-x", "-q", "-rfE", "--tb=no", "-p", "no:cacheprovider")
-        code, output = self._python("-m", "pytest", *options, *arguments, limit=limit)
+        few = {"MINIGRAD_EXAMPLES": self.environment["MINIGRAD_EXAMPLES"]} if not whole else {}
+        environment = {k: v for k, v in self.environment.items() if k != "MINIGRAD_EXAMPLES"} | few
+        code, output = self._python("-m", "pytest", *options, *arguments, limit=limit, environment=environment)
         seconds = time.monotonic() - start
         if code in (0, 5):  # passed, or there was no such test
             return Verdict(None, seconds)
@@ -92,12 +98,14 @@ class Tree:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
 
-    def _python(self, *arguments: str, limit: float) -> tuple[int | None, str]:
+    def _python(
+        self, *arguments: str, limit: float, environment: dict[str, str] | None = None
+    ) -> tuple[int | None, str]:
         """(exit code, output); the code is None where the time was up."""
         self.process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=self.folder,
-            env=self.environment,
+            env=environment or self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -123,10 +131,9 @@ def stages(tests: str, by_name: str, name: str, rest: str) -> Iterator[tuple[str
     if by_name and name.strip("_").isidentifier():
         yield f"{by_name} -k {name.strip('_')}", True
     yield tests, True
-    if rest:
-        done = " ".join(f"--ignore={path}" for path in tests.split())
+    if rest:  # with all its examples, so those tests again, too
         workers = "-n 2" if importlib.util.find_spec("xdist") else ""
-        yield f"{rest} {done} {workers}", False
+        yield f"{rest} {workers}", False
 
 
 def judge(
@@ -136,10 +143,10 @@ def judge(
     spent = 0.0
     for arguments, passes in stages(tests, by_name, mutant.name, rest):
         with tree.mutated(mutant, number):
-            verdict = tree.pytest(*arguments.split(), limit=limit if passes else LONG)
+            verdict = tree.pytest(*arguments.split(), limit=limit if passes else LONG, whole=not passes)
         spent += verdict.seconds
         if verdict.killer:
-            if not passes and "::" in verdict.killer and (clean := tree.pytest(verdict.killer)).killer:
+            if not passes and "::" in verdict.killer and (clean := tree.pytest(verdict.killer, whole=True)).killer:
                 return Verdict(None, spent, f", but {clean.killer} fails without the mutant, too")
             return verdict._replace(seconds=spent)
     return Verdict(None, spent)
