@@ -37,7 +37,8 @@ def formulas(operation: Callable[..., Any]) -> dict[str, str]:
     if not hasattr(operation, "op"):
         return {}
     function: Any = inspect.unwrap(operation)
-    module, definition = _definition(function.__code__.co_filename, function.__name__)
+    module = _parsed(function.__code__.co_filename)
+    definition = _definition(module, function.__name__)
     call = next(d for d in definition.decorator_list if isinstance(d, ast.Call) and ast.unparse(d.func) == "op")
     names = [argument.arg for argument in definition.args.posonlyargs + definition.args.args]
     rules = dict(zip(names, call.args, strict=False))
@@ -52,16 +53,15 @@ def _parsed(file: str) -> ast.Module:
     return ast.parse(Path(file).read_text(encoding="utf-8"))
 
 
-def _definition(file: str, name: str) -> tuple[ast.Module, ast.FunctionDef]:
-    module = _parsed(file)
-    return module, next(node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == name)
+def _definition(module: ast.Module, name: str) -> ast.FunctionDef:
+    return next(node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == name)
 
 
 def _text(rule: ast.expr, module: ast.Module) -> str:
     """A lambda's expression; of a named rule the statements below its docstring."""
     if isinstance(rule, ast.Lambda):
         return ast.unparse(rule.body)
-    named = next(node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == ast.unparse(rule))
+    named = _definition(module, ast.unparse(rule))
     body = named.body[1:] if ast.get_docstring(named) else named.body
     return "\n".join(map(ast.unparse, body))
 

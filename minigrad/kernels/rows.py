@@ -36,19 +36,10 @@ def _pixels_in_a_row(pixels: np.ndarray) -> int:
 
 def moments(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and (biased) variance of each column of (P, C), from those of parts (Chan, Golub & LeVeque 1983)."""
-    count, channels = pixels.shape
-    rows = pixels.reshape(-1, channels * _pixels_in_a_row(pixels))
-
-    def work(piece: slice) -> tuple[int, np.ndarray, np.ndarray]:
-        part = rows[piece]
-        mean = part.sum(axis=0) / part.dtype.type(len(part))
-        centered = part - mean
-        return len(part), mean, np.einsum("ij,ij->j", centered, centered)
-
-    parts = _pieces(work, 3, *rows.shape)
-    sizes = np.array([n for n, _, _ in parts], rows.dtype)[:, None, None]
-    means, squares = (np.stack([part[i] for part in parts]).reshape(len(parts), -1, channels) for i in (1, 2))
-    return _together(sizes, means, squares, count)
+    rows = pixels.reshape(-1, pixels.shape[1] * _pixels_in_a_row(pixels))
+    parts = _pieces(lambda piece: _part_moments(rows[piece])[:3], 3, *rows.shape)
+    mean, var, _ = _together(parts, pixels)
+    return mean, var
 
 
 def affine(pixels: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
@@ -72,30 +63,31 @@ def moments_and_products(pixels: np.ndarray, g: np.ndarray) -> tuple[np.ndarray,
     Sums over parts are moved from the parts' means to the common one: sum of g (x - mean) = sum over the parts of
     [sum of g (x - part's mean) + (part's mean - mean) sum of g].
     """
-    count, channels = pixels.shape
-    k = _pixels_in_a_row(pixels)
+    k, channels = _pixels_in_a_row(pixels), pixels.shape[1]
     rows, g = pixels.reshape(-1, k * channels), g.reshape(-1, k * channels)
 
-    def work(piece: slice) -> tuple[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        part, slopes = rows[piece], g[piece]
-        mean = part.sum(axis=0) / part.dtype.type(len(part))
-        centered = part - mean
-        squares = np.einsum("ij,ij->j", centered, centered)
-        return len(part), mean, squares, slopes.sum(axis=0), np.einsum("ij,ij->j", centered, slopes)
+    def work(piece: slice) -> tuple[Any, ...]:
+        *moments, centered = _part_moments(rows[piece])
+        return *moments, g[piece].sum(axis=0), np.einsum("ij,ij->j", centered, g[piece])
 
-    parts = _pieces(work, 5, *rows.shape)
-    sizes = np.array([part[0] for part in parts], rows.dtype)[:, None, None]
-    means, squares, sums, products = (
-        np.stack([part[i] for part in parts]).reshape(len(parts), -1, channels) for i in (1, 2, 3, 4)
-    )
-    mean, var = _together(sizes, means, squares, count)
+    mean, var, means, sums, products = _together(_pieces(work, 5, *rows.shape), pixels)
     return mean, var, sums.sum(axis=(0, 1)), (products + sums * (means - mean)).sum(axis=(0, 1))
 
 
-def _together(sizes: np.ndarray, means: np.ndarray, squares: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of all from the sizes, means and sums of squared deviations of parts."""
+def _part_moments(part: np.ndarray) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
+    """Of some rows: how many, their mean, the sums of squared deviations from it, and these deviations."""
+    mean = part.sum(axis=0) / part.dtype.type(len(part))
+    centered = part - mean
+    return len(part), mean, np.einsum("ij,ij->j", centered, centered), centered
+
+
+def _together(parts: list[tuple[Any, ...]], pixels: np.ndarray) -> tuple[np.ndarray, ...]:
+    """(mean, variance) of all ``pixels`` from those of parts; and the parts' means and what else they brought."""
+    count, channels = pixels.shape
+    sizes = np.array([part[0] for part in parts], pixels.dtype)[:, None, None]
+    means, squares, *more = (np.stack(v).reshape(len(parts), -1, channels) for v in list(zip(*parts, strict=True))[1:])
     mean = (sizes * means).sum(axis=(0, 1)) / count
-    return mean, (squares + sizes * (means - mean) ** 2).sum(axis=(0, 1)) / count
+    return mean, (squares + sizes * (means - mean) ** 2).sum(axis=(0, 1)) / count, means, *more
 
 
 def combination(g: np.ndarray, a: np.ndarray, pixels: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
@@ -118,8 +110,8 @@ def combination(g: np.ndarray, a: np.ndarray, pixels: np.ndarray, b: np.ndarray,
 @variant(relu, np.ndarray, min_size=1 << 17)
 def _relu(x: np.ndarray) -> Any:
     """max(x, 0) against a row of zeros, for NumPy's loop on a stretched scalar is half as fast."""
-    rows = _rows(x)
-    if not rows or x.dtype.kind != "f":
+    rows = _rows(x) if x.dtype.kind == "f" else []
+    if not rows:
         return NotImplemented
     (flat,), out = rows, np.empty_like(x)
     zeros, made = np.zeros(flat.shape[1], x.dtype), out.ravel(order="K").reshape(flat.shape)
