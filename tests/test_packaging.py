@@ -145,7 +145,9 @@ def test_packages_in_setup_cfg_are_all_of_them():
 @host_only
 @pytest.mark.parametrize("name", [name for name, path in modules().items() if ">>> " in path.read_text()])
 def test_docstring_examples(name):
-    assert doctest.testmod(importlib.import_module(name)).failed == 0
+    failed, attempted = doctest.testmod(importlib.import_module(name))
+    assert failed == 0
+    assert attempted > 0 or "doctest: +SKIP" in modules()[name].read_text()
 
 
 def test_files_named_in_the_documents_exist():
