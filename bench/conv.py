@@ -47,7 +47,7 @@ def rows() -> Iterator[Row]:
             y = conv(x, w, geometry=geometry)
             if not needs:
                 return y, None, conv_weight(x, g, kernel=w.shape[2:], geometry=geometry)
-            return y, *primitive(conv).jointly((0, 1), g, y, x, w, geometry)
+            return y, *primitive(conv).vjp((0, 1), g, y, x, w, geometry)
 
         def theirs(x: Any = tx, w: Any = tw, g: Any = tg, s: int = s, p: int = p, needs: bool = needs_input) -> Any:
             y = torch.nn.functional.conv2d(x, w, stride=s, padding=p)

@@ -17,7 +17,6 @@ from minigrad import data, kernels, nn, readers  # kernels and readers enter the
 from minigrad.arrays.backend import BackendError, use
 from minigrad.arrays.dtypes import get_default_dtype, set_default_dtype
 from minigrad.arrays.random import manual_seed
-from minigrad.checkpoint import CheckpointError, load, save
 from minigrad.core.errors import GraphError, NonFiniteError
 from minigrad.core.graph import Op
 from minigrad.core.modes import detect_anomaly, enable_grad, is_grad_enabled, no_grad
@@ -163,6 +162,7 @@ from minigrad.ops.shapes import (
     tril,
     triu,
 )
+from minigrad.serialization import CheckpointError, load, save
 from minigrad.tensor import Tensor
 from minigrad.transforms.autodiff import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from minigrad.transforms.vmap import vmap

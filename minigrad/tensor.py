@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from minigrad.arrays import backend as _backend
-from minigrad.arrays.backend import Array, innermost
+from minigrad.arrays.backend import Array, unwrapped
 from minigrad.arrays.dtypes import as_array, get_default_dtype
 from minigrad.core.backward import walk
 from minigrad.core.errors import GraphError, check_differentiable, nan_loss, no_rule, not_a_scalar, not_recorded
-from minigrad.core.graph import apply, bare, levels, outputs_are, wrap
+from minigrad.core.graph import apply, array_of, levels, outputs_are, wrap
 from minigrad.core.modes import is_grad_enabled
 from minigrad.core.table import NUMPY, op, primitive
 from minigrad.operators import Operators
@@ -91,7 +91,7 @@ class Tensor(Operators):
     @property
     def backend(self) -> str:
         """The name of the array library that holds the numbers."""
-        return _backend.home_of(innermost(self)).name
+        return _backend.backend_of(unwrapped(self)).name
 
     def __repr__(self) -> str:
         if levels(self):
@@ -149,7 +149,7 @@ class Tensor(Operators):
         value = as_array(value)
         if value.shape != self.shape:
             raise ValueError(f"assign_: a tensor of shape {self.shape} cannot take a value of shape {value.shape}")
-        self.array[...] = _backend.move(value, _backend.home_of(self.array).name)
+        self.array[...] = _backend.move(value, _backend.backend_of(self.array).name)
         self.version[0] += 1
         return self
 
@@ -261,8 +261,8 @@ def bare_index(index: Any, x: Tensor) -> tuple[Any, ...]:
 
 
 def _index_entry(entry: Any, x: Tensor) -> Any:
-    entry = bare(entry)
-    return _backend.move(entry, _backend.home_of(innermost(x)).name) if isinstance(entry, np.ndarray) else entry
+    entry = array_of(entry)
+    return _backend.move(entry, _backend.backend_of(unwrapped(x)).name) if isinstance(entry, np.ndarray) else entry
 
 
 def _rebuild(cls: type[Tensor], array: np.ndarray, tracked: bool, home: str) -> Tensor:
@@ -271,7 +271,7 @@ def _rebuild(cls: type[Tensor], array: np.ndarray, tracked: bool, home: str) -> 
     return x
 
 
-@op(lambda g, y, x, name: to(g, name=_backend.home_of(innermost(x)).name))
+@op(lambda g, y, x, name: to(g, name=_backend.backend_of(unwrapped(x)).name))
 def to(x: Any, name: str) -> Any:
     """``x`` on the backend ``name``; the gradient travels back to where x lives."""
     return _backend.move(x, name)

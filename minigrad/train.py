@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from minigrad.arrays.random import generator
-from minigrad.checkpoint import CheckpointError, load, save
 from minigrad.core.errors import NonFiniteError
 from minigrad.core.modes import no_grad
 from minigrad.data import DataLoader
@@ -27,6 +26,7 @@ from minigrad.nn.module import Module
 from minigrad.optim.first_order.clip import clip_grad_norm_
 from minigrad.optim.first_order.optimizer import Optimizer
 from minigrad.optim.schedules import Schedule, Scheduler
+from minigrad.serialization import CheckpointError, load, save
 from minigrad.tensor import Tensor
 
 Loss = Callable[..., Tensor]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import nn
-from minigrad.core.graph import bare
+from minigrad.core.graph import array_of
 from minigrad.core.modes import no_grad
 from minigrad.models.mlp import MLP
 from minigrad.nn import functional as F
@@ -165,7 +165,7 @@ class GAN:
 
     def _batch(self, real: Any, size: int) -> Tensor:
         chosen = self.rng.integers(len(real), size=size)
-        return Tensor(bare(real)[chosen])
+        return Tensor(array_of(real)[chosen])
 
 
 # ---------------------------------------------------------------------------------------------------------- networks

@@ -40,8 +40,8 @@ class TwoLayer(Module):
         if scaling not in factors:
             raise ValueError(f"TwoLayer: scaling must be one of {', '.join(factors)}, not {scaling!r}")
         self.scale = float(factors[scaling])
-        spread = 1.0 if scaling != "sum" else 1 / np.sqrt(d)
-        self.weight = Parameter(spread * generator().standard_normal((k, d)), dtype=dtype)
+        scale = 1.0 if scaling != "sum" else 1 / np.sqrt(d)
+        self.weight = Parameter(scale * generator().standard_normal((k, d)), dtype=dtype)
         a = generator().choice([-1.0, 1.0], k) if outer is None else np.asarray(outer, float)
         self.outer = Parameter(a, dtype=dtype) if train_outer else Buffer(a, dtype=dtype)
         self.activation = choose_activation(activation)()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays.backend import Array, home_of, move
+from minigrad.arrays.backend import Array, backend_of, move
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Box:
                 array = np.asarray(bound, dtype=theta.dtype).reshape(-1)
                 if array.size not in (1, theta.size):
                     raise ValueError(f"Box: a bound of {array.size} entries does not fit {theta.size} variables")
-                theta = limit(theta, move(array, home_of(theta).name))
+                theta = limit(theta, move(array, backend_of(theta).name))
         return theta
 
 
@@ -52,7 +52,7 @@ class Ball:
 
     def project(self, theta: Array) -> Array:
         """Along the radius, onto the sphere, if outside."""
-        center = move(np.asarray(self.center, dtype=theta.dtype).reshape(-1), home_of(theta).name)
+        center = move(np.asarray(self.center, dtype=theta.dtype).reshape(-1), backend_of(theta).name)
         offset = theta - center
         return center + offset * min(1.0, self.radius / max(float(np.linalg.norm(offset)), np.finfo(theta.dtype).tiny))
 
@@ -71,7 +71,7 @@ class Simplex:
         """max(theta - t, 0), with the t that makes the sum right (Held et al. 1974)."""
         falling = -np.sort(-theta)
         shifts = (np.cumsum(falling) - self.total) / move(
-            np.arange(1, theta.size + 1, dtype=theta.dtype), home_of(theta).name
+            np.arange(1, theta.size + 1, dtype=theta.dtype), backend_of(theta).name
         )
         t = shifts[int(np.sum(falling > shifts)) - 1]
         return np.maximum(theta - t, 0)

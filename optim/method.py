@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.arrays.backend import Array, home_of, move, to_numpy
+from minigrad.arrays.backend import Array, backend_of, move, to_numpy
 from minigrad.optim.problems.minimization import Minimization, Problem
 from minigrad.optim.problems.variables import Owned, Variables
 from minigrad.optim.result import OptimizationError, Status
@@ -155,7 +155,7 @@ class Method:
                 f"this state belongs to {given[0]} of {given[1]} parameters (parts {sorted(given[2])}), not to "
                 f"{mine[0]} of {mine[1]} ({sorted(mine[2])})"
             )
-        home = home_of(self.variables.like).name
+        home = backend_of(self.variables.like).name
         for name, part in self.parts.items():
             part.state = {k: v if _plain(v) else move(np.array(v), home) for k, v in state["state"][name].items()}
 
@@ -212,5 +212,5 @@ class Steepest(Direction):
     def __call__(self, point: Any) -> Array:
         if self.D is None:
             return -point.field
-        D = move(np.asarray(self.D, dtype=point.theta.dtype), home_of(point.theta).name)
+        D = move(np.asarray(self.D, dtype=point.theta.dtype), backend_of(point.theta).name)
         return -(D * point.field if D.ndim == 1 else D @ point.field)

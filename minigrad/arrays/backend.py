@@ -112,14 +112,14 @@ class use:
         _current.reset(self._token)
 
 
-def innermost(x: Any) -> Array:
+def unwrapped(x: Any) -> Array:
     """The array inside a Tensor, and inside the Batched it may hold: all the examples."""
     while hasattr(x, "array"):
         x = x.array
     return x
 
 
-def backend_of(array: Array) -> Backend | None:
+def find_backend(array: Array) -> Backend | None:
     """The backend that ``array`` belongs to, or None for a Python number."""
     if isinstance(array, np.ndarray):
         return _loaded["numpy"]
@@ -129,17 +129,17 @@ def backend_of(array: Array) -> Backend | None:
     return None
 
 
-def home_of(array: Array) -> Backend:
+def backend_of(array: Array) -> Backend:
     """The backend that ``array`` belongs to; NumPy's for a Python number."""
-    return backend_of(array) or _loaded["numpy"]
+    return find_backend(array) or _loaded["numpy"]
 
 
 def move(array: Array, name: str) -> Array:
     """``array`` on the backend ``name``, by way of the host; the same array where it is there already."""
-    target, source = get_backend(name), backend_of(array)
-    return array if source is target else target.asarray(home_of(array).to_numpy(array))
+    target, source = get_backend(name), find_backend(array)
+    return array if source is target else target.asarray(backend_of(array).to_numpy(array))
 
 
 def to_numpy(array: Array) -> np.ndarray:
     """``array`` on the host, copied only where it lives elsewhere."""
-    return home_of(array).to_numpy(array)
+    return backend_of(array).to_numpy(array)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays.backend import Array, backend_of, current, home_of, innermost, move
+from minigrad.arrays.backend import Array, backend_of, current, find_backend, move, unwrapped
 
 _default_dtype = np.dtype(np.float32)
 
@@ -31,7 +31,7 @@ def get_default_dtype() -> np.dtype:
 
 def as_operand(x: Any, like: Any = None) -> Any:
     """``x`` itself if it is an array or a Tensor; NumPy scalars, Python numbers and lists as arrays beside ``like``."""
-    return x if hasattr(x, "__array_function__") else move(np.asarray(x), home_of(innermost(like)).name)
+    return x if hasattr(x, "__array_function__") else move(np.asarray(x), backend_of(unwrapped(like)).name)
 
 
 def as_array(data: Any, dtype: Any = None) -> Array:
@@ -46,7 +46,7 @@ def as_array(data: Any, dtype: Any = None) -> Array:
         data = np.asarray(data)
         if dtype is None and data.dtype == np.float64:
             dtype = _default_dtype
-    elif backend_of(data) is None and not hasattr(data, "levels"):  # another library's array
+    elif find_backend(data) is None and not hasattr(data, "levels"):  # another library's array
         data = np.asarray(data)
     if isinstance(data, (np.ndarray, np.generic)):
         if data.dtype.kind not in "biuf":

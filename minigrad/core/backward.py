@@ -155,13 +155,13 @@ def cotangents_of(node: Node, g: Any, paths: Paths, create_graph: bool) -> list[
     arrays = arguments(node)
     op, inputs, params = node.op, node.inputs, node.params
     args, y = (inputs, remember(node)) if create_graph else (arrays, node.out)
-    if op.jointly is not None:
+    if op.vjp is not None:
         asked = [i for i, x in enumerate(inputs) if paths.ask_for(x)]
-        together = op.jointly(asked, g, y, *args, **params)
+        together = op.vjp(asked, g, y, *args, **params)
         if together is not NotImplemented:
             return [(inputs[i], together[i]) for i in asked]
         if not op.rules:
-            raise TypeError(f"{op.name}: jointly returned NotImplemented, and there are no rules to use instead")
+            raise TypeError(f"{op.name}: vjp returned NotImplemented, and there are no rules to use instead")
     rules, number = op.rules, len(op.rules)
     found = []
     for i, x in enumerate(inputs):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays.backend import BackendError, backend_of, innermost
+from minigrad.arrays.backend import BackendError, find_backend, unwrapped
 
 
 class GraphError(RuntimeError):
@@ -27,7 +27,7 @@ def shapes_of(arrays: Iterable[Any]) -> str:
 
 def explain(error: Exception, name: str, arrays: Sequence[Any]) -> Exception:
     """The error a forward raised, said in terms of the operation, its shapes and the way out."""
-    homes = {i: home.name for i, x in enumerate(arrays) if (home := backend_of(innermost(x))) is not None}
+    homes = {i: home.name for i, x in enumerate(arrays) if (home := find_backend(unwrapped(x))) is not None}
     if len(set(homes.values())) > 1:
         where = ", ".join(f"argument {i} is on {home}" for i, home in homes.items())
         return BackendError(
@@ -134,7 +134,7 @@ def check_differentiable(dtype: Any) -> None:
 
 def check_finite(array: Any, what: str, where: str) -> None:
     """Raise NonFiniteError if ``array`` holds a NaN or an infinity."""
-    array = innermost(array)
+    array = unwrapped(array)
     if not bool(np.isfinite(array).all()):
         kind = "a NaN" if bool(np.isnan(array).any()) else "an infinity"
         place = f", in the line {where}" if where else "; it was recorded outside this block, so the line is not known"
@@ -142,7 +142,7 @@ def check_finite(array: Any, what: str, where: str) -> None:
 
 
 def users_line() -> str:
-    """The innermost line of the call stack that is outside this library."""
+    """The unwrapped line of the call stack that is outside this library."""
     frame = sys._getframe()
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "minigrad":
         frame = frame.f_back

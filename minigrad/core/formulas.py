@@ -43,7 +43,7 @@ def formulas(operation: Callable[..., Any]) -> dict[str, str]:
     names = [argument.arg for argument in definition.args.posonlyargs + definition.args.args]
     rules = dict(zip(names, call.args, strict=False))
     for keyword in call.keywords:
-        if keyword.arg in ("each", "jointly"):
+        if keyword.arg in ("each", "vjp"):
             rules["*"] = keyword.value
     return {name: _text(rule, module) for name, rule in rules.items() if ast.unparse(rule) != "None"}
 

@@ -49,7 +49,7 @@ class Op:
             rule may use operators, NumPy functions, other operations, and the few methods that every array type has
             (reshape, swapaxes, sum, astype, ...), nothing else.
         each: for any number of arguments, one rule ``each(i, g, y, *inputs, **params)`` for the i-th.
-        jointly: where cotangents share work: ``jointly(asked, g, y, *inputs, **params)`` returns the cotangent of
+        vjp: where cotangents share work: ``vjp(asked, g, y, *inputs, **params)`` returns the cotangent of
             every argument, and may leave out (None) those whose index is not in ``asked``. In place of rules, or
             before them: where it returns ``NotImplemented`` the rules are used.
         view: the output may share memory with the first input.
@@ -61,13 +61,13 @@ class Op:
         forward: Rule,
         *rules: Rule | None,
         each: Rule | None = None,
-        jointly: Rule | None = None,
+        vjp: Rule | None = None,
         view: bool = False,
         doc: str = "",
     ) -> None:
-        self.name, self.forward, self.jointly, self.view = name, forward, jointly, view
+        self.name, self.forward, self.vjp, self.view = name, forward, vjp, view
         self.rules: Any = _Each(each) if each else list(rules)
-        self.differentiable = bool(rules or each or jointly)
+        self.differentiable = bool(rules or each or vjp)
         self.__doc__ = doc or forward.__doc__
 
     def __call__(self, *inputs: Any, **params: Any) -> Any:
@@ -197,7 +197,7 @@ def wrap(array: Array) -> Any:
     return x
 
 
-def bare(x: Any) -> Any:
+def array_of(x: Any) -> Any:
     """The array of a tensor; other arrays as they are; numbers and lists as NumPy arrays."""
     return x.array if isinstance(x, Variable) else as_operand(x)
 

@@ -33,7 +33,7 @@ def op(
     *rules: Rule | None,
     forward: Callable[..., Any] | None = None,
     each: Rule | None = None,
-    jointly: Rule | None = None,
+    vjp: Rule | None = None,
     view: bool = False,
     sequence: bool = False,
     numpy: Any = None,
@@ -50,7 +50,7 @@ def op(
         compute: Any = forward or function
         if sequence:
             compute = lambda *arrays, **params: function(arrays, **params)
-        entry = Op(function.__name__, compute, *rules, each=each, jointly=jointly, view=view)
+        entry = Op(function.__name__, compute, *rules, each=each, vjp=vjp, view=view)
         public = _as_function(entry, function, sequence)
         numpys = numpy or forward
         from_numpy = isinstance(numpys, np.ufunc) or (getattr(numpys, "__module__", None) or "").startswith("numpy")
@@ -67,7 +67,7 @@ def _as_function(entry: Op, function: F, sequence: bool) -> F:
     named = [name for name, kind in kinds.items() if kind is Parameter.POSITIONAL_OR_KEYWORD]
     most = sys.maxsize if Parameter.VAR_POSITIONAL in kinds.values() else len(named)
     required = [name for name in named if call_by.parameters[name].default is Parameter.empty]
-    several = not isinstance(entry.rules, list) or entry.jointly  # one rule for any number of arguments
+    several = not isinstance(entry.rules, list) or entry.vjp  # one rule for any number of arguments
     arrays = frozenset(named if several else named[: len(entry.rules)] or required)
 
     def by_name(inputs: tuple[Any, ...], params: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -139,7 +139,7 @@ def variant(
     """Decorator: enter a variant of a primitive for arrays of type ``kind`` (see :class:`minigrad.core.kernel.Kernel`).
 
     Args:
-        of: "forward", "jointly", or the number of a rule.
+        of: "forward", "vjp", or the number of a rule.
         min_size: for a first argument (of rules: the cotangent) of at least so many numbers.
         mixed: where at least one array is a ``kind``; by default all have to be.
 
@@ -151,10 +151,10 @@ def variant(
         raise TypeError(f"{entry.name} has no rule {of} that could have a variant")
     parts: Any = entry.rules if isinstance(of, int) else vars(entry)
     if not isinstance(parts[of], Kernel):
-        parts[of] = Kernel(parts[of] or _by_the_rules, sized=of == "jointly")  # what is asked for comes first there
+        parts[of] = Kernel(parts[of] or _by_the_rules, sized=of == "vjp")  # what is asked for comes first there
     return parts[of].variant(kind, min_size, mixed)
 
 
 def _by_the_rules(*arguments: Any, **options: Any) -> Any:
-    """The plain way of ``jointly`` where an operation has none."""
+    """The plain way of ``vjp`` where an operation has none."""
     return NotImplemented

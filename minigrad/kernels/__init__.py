@@ -15,4 +15,4 @@ Importing this package is what enters them; without it everything runs the plain
 CuPy's own kernels) is entered in the same way, by ``minigrad.core.table.variant``.
 """
 
-from minigrad.kernels import normalization, products, protocols, rows, shifts, unfolding
+from minigrad.kernels import long_rows, normalization, products, protocols, shifts, unfolding

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.core.table import variant
-from minigrad.kernels import rows
-from minigrad.ops.normalization import Moments, moments, normalize
+from minigrad.kernels import long_rows
+from minigrad.ops.normalization import MeanVariance, mean_and_variance, normalize
 
 LARGE = 1 << 16  # numbers from which long rows are faster than a few NumPy calls
 
@@ -18,11 +18,11 @@ def _by_channel(x: np.ndarray, axes: tuple[int, ...]) -> bool:
     return x.dtype.kind == "f" and axes == (0, *range(2, x.ndim))
 
 
-@moments.variant(np.ndarray, min_size=LARGE)
+@mean_and_variance.variant(np.ndarray, min_size=LARGE)
 def _moments(x: np.ndarray, axes: tuple[int, ...]) -> Any:
     if not _by_channel(x, axes):
         return NotImplemented
-    mean, var = rows.moments(_pixels(x))
+    mean, var = long_rows.mean_and_variance(_pixels(x))
     return _aligned(mean, x), _aligned(var, x)
 
 
@@ -34,18 +34,18 @@ def _normalize(
     *,
     axes: tuple[int, ...],
     eps: float,
-    known: Moments | None = None,
+    known: MeanVariance | None = None,
 ) -> Any:
     if not _by_channel(x, axes):
         return NotImplemented
-    mean, var = known or moments(x, axes)
+    mean, var = known or mean_and_variance(x, axes)
     scale = 1 / np.sqrt(var + eps)
     scale = scale if weight is None else scale * weight
     shift = -mean * scale if bias is None else bias - mean * scale
-    return _images(rows.affine(_pixels(x), scale.reshape(-1), shift.reshape(-1)), x.shape)
+    return _images(long_rows.affine(_pixels(x), scale.reshape(-1), shift.reshape(-1)), x.shape)
 
 
-@variant(normalize, np.ndarray, of="jointly", min_size=LARGE)
+@variant(normalize, np.ndarray, of="vjp", min_size=LARGE)
 def _cotangents(
     asked: Sequence[int],
     g: np.ndarray,
@@ -56,20 +56,20 @@ def _cotangents(
     *,
     axes: tuple[int, ...],
     eps: float,
-    known: Moments | None = None,
+    known: MeanVariance | None = None,
 ) -> Any:
-    """dx = a g + b x + c, channel by channel; the sums it needs, and the moments, in one sweep."""
+    """dx = a g + b x + c, channel by channel; the sums it needs, and mean and variance, in one pass."""
     if not _by_channel(x, axes):
         return NotImplemented
     pixels, g = _pixels(x), _pixels(g)
-    mean, var, sum_g, sum_gu = rows.moments_and_products(pixels, g)
+    mean, var, sum_g, sum_gu = long_rows.mean_variance_and_products(pixels, g)
     inverse = 1 / np.sqrt(var + eps)
     sum_gu *= inverse
     gx = None
     if 0 in asked:
         a = inverse if weight is None else inverse * weight.reshape(-1)
         b = -a * inverse * sum_gu / len(pixels)
-        gx = _images(rows.combination(g, a, pixels, b, -a * sum_g / len(pixels) - b * mean), x.shape)
+        gx = _images(long_rows.combination(g, a, pixels, b, -a * sum_g / len(pixels) - b * mean), x.shape)
     return gx, _aligned(sum_gu, x), _aligned(sum_g, x)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.core.table import variant
-from minigrad.kernels.rows import column_sums
-from minigrad.ops.linalg import linear, matmul, rows
+from minigrad.kernels.long_rows import column_sums
+from minigrad.ops.linalg import as_matrix, linear, matmul
 from minigrad.ops.losses import by_class, row_totals
 
 
@@ -32,7 +32,7 @@ def outer_sum(a: np.ndarray, g: np.ndarray) -> np.ndarray:
 
 @variant(matmul, np.ndarray, of=1)
 def _matmul_rule(g: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray) -> Any:
-    return outer_sum(rows(a), rows(g)) if a.ndim > 1 and b.ndim == 2 else NotImplemented
+    return outer_sum(as_matrix(a), as_matrix(g)) if a.ndim > 1 and b.ndim == 2 else NotImplemented
 
 
 @variant(linear, np.ndarray)
@@ -44,15 +44,15 @@ def _linear(x: np.ndarray, W: np.ndarray, b: np.ndarray | None = None) -> np.nda
     return y
 
 
-@variant(linear, np.ndarray, of="jointly")
+@variant(linear, np.ndarray, of="vjp")
 def _linear_cotangents(
     asked: Sequence[int], g: np.ndarray, y: np.ndarray, x: np.ndarray, W: np.ndarray, b: np.ndarray | None = None
 ) -> Any:
     """All that is asked for in one call, since small layers take no longer to compute than to call."""
-    each = rows(g)
+    each = as_matrix(g)
     return (
         product(g, W) if 0 in asked else None,
-        outer_sum(each, rows(x)) if 1 in asked else None,
+        outer_sum(each, as_matrix(x)) if 1 in asked else None,
         column_sums(each) if 2 in asked else None,
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.core.table import variant
-from minigrad.kernels import rows, threads
+from minigrad.kernels import long_rows, threads
 from minigrad.kernels.unfolding import FIRST, LAST
 from minigrad.ops.pooling import window_max, window_spread, window_sum
 
@@ -49,7 +49,7 @@ def _blank(shape: tuple[int, ...], kernel: Pair, stride: Pair, out: Pair, dtype:
 def _sum(x: np.ndarray, kernel: Pair, stride: Pair, scale: float = 1.0) -> np.ndarray:
     out, last = _out(x.shape, kernel, stride), _last(x)
     if kernel == x.shape[2:] and x.size:
-        return rows.image_sums(last, scale)[:, :, None, None]
+        return long_rows.image_sums(last, scale)[:, :, None, None]
     y = np.empty((len(x), *out, x.shape[1]), x.dtype)
 
     def work(images: slice) -> None:  # first over rows, which are long, then over columns
@@ -75,16 +75,16 @@ def _spread(y: np.ndarray, shape: tuple[int, ...], kernel: Pair, stride: Pair, s
     shape = (len(y), *shape[1:])
     out, last = _out(shape, kernel, stride), _last(y) if scale == 1 else _last(y * y.dtype.type(scale))
     if kernel == shape[2:] and y.size:
-        return rows.image_spread(last.reshape(len(y), -1), kernel).transpose(FIRST)
+        return long_rows.spread_image_values(last.reshape(len(y), -1), kernel).transpose(FIRST)
     x = _blank(shape, kernel, stride, out, y.dtype)
 
     def work(images: slice) -> None:
         n, ho, _, channels = last[images].shape
-        spread = _blank((n, channels, ho, shape[3]), (1, kernel[1]), (1, stride[1]), out, y.dtype)
-        for entry in _entries(spread, (1, kernel[1]), (1, stride[1]), out):
+        dilated = _blank((n, channels, ho, shape[3]), (1, kernel[1]), (1, stride[1]), out, y.dtype)
+        for entry in _entries(dilated, (1, kernel[1]), (1, stride[1]), out):
             _put(entry, last[images], kernel[1] <= stride[1])
         for entry in _entries(x[images], (kernel[0], 1), (stride[0], 1), (ho, shape[3])):
-            _put(entry, spread, kernel[0] <= stride[0])
+            _put(entry, dilated, kernel[0] <= stride[0])
 
     _by_images(work, x)
     return x.transpose(FIRST)

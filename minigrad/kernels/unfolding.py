@@ -202,7 +202,7 @@ def correlate_weights(x: np.ndarray, g: np.ndarray, kernel: Pair, stride: Pair, 
     return plan.entries(total)
 
 
-def spread(
+def fold(
     g: np.ndarray, w: np.ndarray, stride: Pair, before: Pair, shape: tuple[int, ...], x: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The transpose of :func:`correlate` in x, of ``shape``; and given x that in w too, in the same sweep.
@@ -272,9 +272,7 @@ def _conv_input(y: np.ndarray, w: np.ndarray, shape: tuple[int, ...], geometry: 
     if not _serves(geometry, y, w) or 0 in shape:
         return NotImplemented
     n, channels, height, width = len(y), *shape[1:]
-    x, _ = spread(
-        y.transpose(LAST), w.transpose(WEIGHTS), geometry.stride, geometry.before, (n, height, width, channels)
-    )
+    x, _ = fold(y.transpose(LAST), w.transpose(WEIGHTS), geometry.stride, geometry.before, (n, height, width, channels))
     return x.transpose(FIRST)
 
 
@@ -286,7 +284,7 @@ def _conv_weight(x: np.ndarray, y: np.ndarray, kernel: Pair, geometry: Geometry)
     return w.transpose(BACK)
 
 
-@variant(conv, np.ndarray, of="jointly")
+@variant(conv, np.ndarray, of="vjp")
 def _conv_cotangents(
     asked: Sequence[int], g: np.ndarray, y: np.ndarray, x: np.ndarray, w: np.ndarray, geometry: Geometry
 ) -> Any:
@@ -294,6 +292,6 @@ def _conv_cotangents(
     if len(asked) < 2 or not _serves(geometry, g, x):
         return NotImplemented
     x = x.transpose(LAST)
-    gx, gw = spread(g.transpose(LAST), w.transpose(WEIGHTS), geometry.stride, geometry.before, x.shape, x)
+    gx, gw = fold(g.transpose(LAST), w.transpose(WEIGHTS), geometry.stride, geometry.before, x.shape, x)
     assert gw is not None
     return gx.transpose(FIRST), gw.transpose(BACK)

@@ -17,7 +17,7 @@ from minigrad.nn.activations import (
     Tanh,
     Threshold,
 )
-from minigrad.nn.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from minigrad.nn.conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from minigrad.nn.layers import Dropout, Embedding, Flatten, Identity, Linear, ModuleList, Sequential
 from minigrad.nn.losses import (
     BCELoss,

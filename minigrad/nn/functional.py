@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad.arrays.backend import home_of, innermost, move
+from minigrad.arrays.backend import backend_of, move, unwrapped
 from minigrad.arrays.random import generator
-from minigrad.nn.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from minigrad.nn.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from minigrad.nn.normalization import batch_norm, group_norm, instance_norm, layer_norm
 from minigrad.nn.pooling import adaptive_avg_pool2d, avg_pool2d, interpolate, max_pool2d, pixel_shuffle
 from minigrad.ops.activations import (
@@ -47,7 +47,7 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     if p == 1:
         return x * 0
     mask = ((generator().random(x.shape) >= p) / (1 - p)).astype(x.dtype)  # inside vmap, the same for every example
-    return x * move(mask, home_of(innermost(x)).name)
+    return x * move(mask, backend_of(unwrapped(x)).name)
 
 
 def accuracy(logits: Any, labels: Any) -> float:

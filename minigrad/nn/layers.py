@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays.backend import innermost
+from minigrad.arrays.backend import unwrapped
 from minigrad.arrays.dtypes import get_default_dtype
-from minigrad.core.graph import bare
+from minigrad.core.graph import array_of
 from minigrad.nn import init
 from minigrad.nn.functional import dropout
 from minigrad.nn.module import Module, Parameter
@@ -67,7 +67,7 @@ class Embedding(Module):
         init.normal_(self.weight)
 
     def forward(self, indices: Any) -> Tensor:
-        numbers = innermost(bare(indices))
+        numbers = unwrapped(array_of(indices))
         if numbers.dtype.kind not in "iu":
             raise TypeError(f"Embedding needs integers, not {numbers.dtype}")
         if numbers.size and (int(numbers.min()) < 0 or int(numbers.max()) >= self.num_embeddings):

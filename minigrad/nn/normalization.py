@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from minigrad.arrays.dtypes import get_default_dtype
-from minigrad.core.graph import bare
+from minigrad.core.graph import array_of
 from minigrad.nn.module import Buffer, Module, Parameter
-from minigrad.ops.normalization import moments, normalize
+from minigrad.ops.normalization import mean_and_variance, normalize
 from minigrad.tensor import Tensor
 
 
@@ -57,7 +57,7 @@ def batch_norm(
                 f"batch_norm: in training each channel needs more than one value, and shape {tuple(x.shape)} has {n}: "
                 "its normalization would be 0 and so would its gradient. Use a larger batch, or module.eval()"
             )
-        known = moments(bare(x), axes)
+        known = mean_and_variance(array_of(x), axes)
         if running_mean is not None and running_var is not None:
             for running, now in ((running_mean, known[0]), (running_var, n / (n - 1) * known[1])):
                 running.assign_((1 - momentum) * running.array + momentum * now.reshape(-1))

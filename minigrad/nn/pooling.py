@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays.backend import home_of, innermost, move
+from minigrad.arrays.backend import backend_of, move, unwrapped
 from minigrad.nn.module import Module
 from minigrad.nn.sizes import Size, sizes
 from minigrad.ops.pooling import window_max, window_spread, window_sum
@@ -48,7 +48,7 @@ def _padded(x: Any, pads: tuple[int, ...], value: float) -> Any:
 # --------------------------------------------------------------------------------------------- linear resampling
 def _resampled(x: Any, rows: np.ndarray, columns: np.ndarray) -> Tensor:
     """rows @ x @ columns^T for every image."""
-    home = home_of(innermost(x)).name
+    home = backend_of(unwrapped(x)).name
     R, C = (Tensor(move(np.ascontiguousarray(m, dtype=x.dtype), home)) for m in (rows, columns.T))
     return R @ (x @ C)
 

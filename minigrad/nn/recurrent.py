@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays.backend import innermost
+from minigrad.arrays.backend import unwrapped
 from minigrad.arrays.dtypes import get_default_dtype
 from minigrad.nn import init
 from minigrad.nn.module import Module, Parameter
@@ -55,7 +55,7 @@ class _Cell(Module):
         return linear(x, self.weight_ih, self.bias_ih), linear(h, self.weight_hh, self.bias_hh)
 
     def _start(self, x: Any) -> Tensor:
-        return Tensor(np.zeros_like(innermost(x), shape=(*x.shape[:-1], self.hidden_size)))
+        return Tensor(np.zeros_like(unwrapped(x), shape=(*x.shape[:-1], self.hidden_size)))
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}" + (", bias=False" if self.bias_ih is None else "")

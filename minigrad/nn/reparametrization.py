@@ -13,9 +13,9 @@ import numpy as np
 
 from minigrad.arrays.backend import to_numpy
 from minigrad.arrays.random import generator
-from minigrad.core.graph import bare
+from minigrad.core.graph import array_of
 from minigrad.core.modes import no_grad
-from minigrad.nn.convolution import _Transposed
+from minigrad.nn.conv import _Transposed
 from minigrad.nn.module import Buffer, Module, Parameter
 from minigrad.tensor import Tensor
 
@@ -39,7 +39,7 @@ class WeightNorm(Module):
         if dim is not None:
             dim = dim % weight.ndim
         self.dim = dim
-        if not bare(_norm(weight.detach(), dim)).all():
+        if not array_of(_norm(weight.detach(), dim)).all():
             raise ValueError("weight_norm: the weight has a slice that is all zeros, which has no direction")
         self.original0 = Parameter(_norm(weight.detach(), dim).array)
         self.original1 = Parameter(weight.array.copy())
@@ -88,7 +88,7 @@ class SpectralNorm(Module):
             for _ in range(self.iterations):
                 self._iterate(state)
         # copies: the next reading moves the buffers, and this one's graph may still be needed
-        u, v = (Tensor(bare(x).copy()) for x in (state._u, state._v))
+        u, v = (Tensor(array_of(x).copy()) for x in (state._u, state._v))
         sigma = (u * (self._matrix(self.original) @ v)).sum()
         return self.original / sigma
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from minigrad.core.graph import bare
+from minigrad.core.graph import array_of
 from minigrad.core.table import composite, op
 from minigrad.ops.shapes import ravel
 
@@ -72,7 +72,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     if axis is None:
         x, axis = ravel(x), 0
     axis = normalize_axis_index(axis, x.ndim)
-    indices = bare(indices)
+    indices = array_of(indices)
     if indices.ndim != x.ndim:
         raise ValueError(f"take_along_axis: x has {x.ndim} axes and indices {indices.ndim}; they must agree")
     index = (
@@ -97,4 +97,4 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """
     if axis is None:
         x, axis = ravel(x), 0
-    return getitem(x, *(slice(None),) * normalize_axis_index(axis, x.ndim), bare(indices))
+    return getitem(x, *(slice(None),) * normalize_axis_index(axis, x.ndim), array_of(indices))

@@ -22,7 +22,7 @@ def T(x: Any) -> Any:
     return x.swapaxes(-1, -2)
 
 
-def rows(x: Any) -> Any:
+def as_matrix(x: Any) -> Any:
     """All leading axes as one: a stack of matrices as one tall matrix."""
     return x if x.ndim == 2 else x.reshape((math.prod(x.shape[:-1]), x.shape[-1]))
 
@@ -47,7 +47,7 @@ def _matmul_b(g: Any, y: Any, a: Any, b: Any) -> Any:
     if b.ndim == 1:
         return np.matmul(T(a), col(g))[..., 0]
     if b.ndim == 2:
-        return T(rows(a)) @ rows(g)  # sums over the leading axes of a in the product itself
+        return T(as_matrix(a)) @ as_matrix(g)  # sums over the leading axes of a in the product itself
     return np.matmul(T(a), g)
 
 
@@ -69,8 +69,8 @@ def matmul(a: Any, b: Any) -> Any:
 
 @op(
     lambda g, y, x, W, b=None: matmul(g, W),
-    lambda g, y, x, W, b=None: T(rows(g)) @ rows(x),
-    lambda g, y, x, W, b=None: sum_rows(rows(g)),
+    lambda g, y, x, W, b=None: T(as_matrix(g)) @ as_matrix(x),
+    lambda g, y, x, W, b=None: sum_rows(as_matrix(g)),
 )
 def linear(x: Any, W: Any, b: Any = None) -> Any:
     """x @ W.T + b for x of shape (..., in), W of shape (out, in) and b of shape (out,) or None.

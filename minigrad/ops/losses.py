@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays.backend import innermost
+from minigrad.arrays.backend import unwrapped
 from minigrad.arrays.dtypes import as_operand
 from minigrad.core.kernel import Kernel
 from minigrad.core.table import composite, op
@@ -79,7 +79,7 @@ def _indicator(labels: Any, classes: int) -> Any:
 
 def check_labels(labels: Any, classes: int) -> None:
     """Class labels must be integers in 0 .. classes - 1 (NumPy would read -1 as the last class)."""
-    labels = innermost(labels)  # of every example of a vmap
+    labels = unwrapped(labels)  # of every example of a vmap
     if labels.dtype.kind not in "iu":
         raise TypeError(
             f"class labels must be integers, not {labels.dtype}; for probabilities pass the shape of the logits"

@@ -20,7 +20,7 @@ from minigrad.ops.elementwise import power, sqrt, square
 Axes = int | tuple[int, ...] | None
 
 
-def spread(g: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
+def broadcast_back(g: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
     """Undo a reduction's change of shape: give every entry of ``x`` its group's value."""
     if axis is not None and not keepdims:
         g = np.expand_dims(g, axis)
@@ -28,7 +28,7 @@ def spread(g: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
 
 
 # ----------------------------------------------------------------------------------------------- sums and means
-@op(lambda g, y, x, axis=None, keepdims=False: spread(g, x, axis, keepdims), numpy=np.sum)
+@op(lambda g, y, x, axis=None, keepdims=False: broadcast_back(g, x, axis, keepdims), numpy=np.sum)
 def sum(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     """sum_i x_i over ``axis``; 0 where there is nothing to add.
 
@@ -41,7 +41,9 @@ def sum(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
 
 
 @op(
-    lambda g, y, x, axis=None, keepdims=False: spread(g / (x.size / y.size if y.size else 1), x, axis, keepdims),
+    lambda g, y, x, axis=None, keepdims=False: broadcast_back(
+        g / (x.size / y.size if y.size else 1), x, axis, keepdims
+    ),
     numpy=np.mean,
 )
 def mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
@@ -109,7 +111,7 @@ def std(x: Any, axis: Axes = None, ddof: int = 0, keepdims: bool = False) -> Any
 
 def _logsumexp_rule(g: Any, y: Any, x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     """The slopes are the softmax of x."""
-    return spread(g, x, axis, keepdims) * np.exp(x - spread(y, x, axis, keepdims))
+    return broadcast_back(g, x, axis, keepdims) * np.exp(x - broadcast_back(y, x, axis, keepdims))
 
 
 @op(_logsumexp_rule)
@@ -134,8 +136,8 @@ def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
 # -------------------------------------------------------------------------------------------------- extrema
 def _extremum_rule(g: Any, y: Any, x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     """Entries that tie for the extremum share the gradient."""
-    ties = (x == spread(y, x, axis, keepdims)).astype(x.dtype)
-    return spread(g, x, axis, keepdims) * ties / np.sum(ties, axis=axis, keepdims=True)
+    ties = (x == broadcast_back(y, x, axis, keepdims)).astype(x.dtype)
+    return broadcast_back(g, x, axis, keepdims) * ties / np.sum(ties, axis=axis, keepdims=True)
 
 
 @op(_extremum_rule, numpy=np.max)
@@ -242,7 +244,7 @@ def prod(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
 
 
 # x / |x|, and 0 at the origin: the subgradient of least norm
-@op(lambda g, y, x, axis=None, keepdims=False: spread(g / np.where(y == 0, 1, y), x, axis, keepdims) * x)
+@op(lambda g, y, x, axis=None, keepdims=False: broadcast_back(g / np.where(y == 0, 1, y), x, axis, keepdims) * x)
 def norm2(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     """The Euclidean norm |x| = sqrt(sum_i x_i^2) over ``axis``. Its gradient is x / |x|, and 0 at the origin.
 

@@ -10,7 +10,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from minigrad.arrays.backend import to_numpy
 from minigrad.arrays.dtypes import as_operand
-from minigrad.core.graph import bare
+from minigrad.core.graph import array_of
 from minigrad.core.table import composite, op
 
 
@@ -353,5 +353,5 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
         apart = expand_dims(x, axis + 1)
         shape = (*x.shape[: axis + 1], repeats, *x.shape[axis + 1 :])
         return reshape(broadcast_to(apart, shape), (*x.shape[:axis], x.shape[axis] * repeats, *x.shape[axis + 1 :]))
-    places = np.repeat(np.arange(x.shape[axis]), to_numpy(bare(repeats)))
+    places = np.repeat(np.arange(x.shape[axis]), to_numpy(array_of(repeats)))
     return x[(slice(None),) * axis + (places,)]

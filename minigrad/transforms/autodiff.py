@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays.backend import innermost
+from minigrad.arrays.backend import unwrapped
 from minigrad.core.backward import walk
 from minigrad.core.errors import GraphError
 from minigrad.core.graph import key, reachable, wrap
@@ -277,7 +277,7 @@ def rows(y: Tensor, variables: Sequence[Tensor], chunk_size: int | None = None, 
     chunk = chunk_size or chunk_that_fits([y], y.size)
     for start in range(0, y.size, chunk):
         n = min(chunk, y.size - start)
-        one_hot = np.eye(n, y.size, start, dtype=y.dtype, like=innermost(y)).reshape(n, *y.shape)
+        one_hot = np.eye(n, y.size, start, dtype=y.dtype, like=unwrapped(y)).reshape(n, *y.shape)
         level = next_level()
         seed = batched.enter(one_hot, level)
         found = pull([(y, wrap(seed) if again else seed)] if y.tracked else [], variables, again, True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays.backend import Array, home_of, move, to_numpy
+from minigrad.arrays.backend import Array, backend_of, move, to_numpy
 from minigrad.optim.line_search import Constant, search_of
 from minigrad.optim.method import Direction, DirectionSearch, Method, Steepest, Step
 from minigrad.optim.result import Status
@@ -107,14 +107,14 @@ class _Noise:
 
     def normal(self, k: int, like: Array) -> Array:
         draw = np.random.default_rng([self.seed, k]).standard_normal(like.shape)
-        return move(draw.astype(like.dtype), home_of(like).name)
+        return move(draw.astype(like.dtype), backend_of(like).name)
 
     def in_ball(self, k: int, like: Array, radius: float) -> Array:
         """Uniform in the ball."""
         rng = np.random.default_rng([self.seed, k])
         draw = rng.standard_normal(like.shape)
         draw *= radius * rng.random() ** (1 / draw.size) / np.linalg.norm(draw)
-        return move(draw.astype(like.dtype), home_of(like).name)
+        return move(draw.astype(like.dtype), backend_of(like).name)
 
 
 class NoisyGD(Method):
@@ -209,7 +209,7 @@ class _FullMatrixDirection(Direction):
         s, Q = np.linalg.eigh(G)
         s = np.maximum(s, len(s) * np.finfo(s.dtype).eps * s[-1])  # what is smaller is rounding
         d = -Q @ ((Q.T @ g) / (np.sqrt(s) + self.eps))
-        return move(d.astype(g.dtype), home_of(point.theta).name)
+        return move(d.astype(g.dtype), backend_of(point.theta).name)
 
 
 class FullMatrixAdaGrad(DirectionSearch):

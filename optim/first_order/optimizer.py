@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays.backend import Array, home_of, move, to_numpy
+from minigrad.arrays.backend import Array, backend_of, move, to_numpy
 from minigrad.core.errors import GraphError
 from minigrad.optim.first_order.flat import BLOCK, FlatParameters
 from minigrad.optim.problems.variables import check_parameter
@@ -128,7 +128,7 @@ class Optimizer:
         if moved or not self._scratch:
             n = min(theta.size, BLOCK) if self.flat.on_host else theta.size
             self._scratch = [np.empty_like(theta, shape=(n,)) for _ in range(2)]
-            home = home_of(theta).name
+            home = backend_of(theta).name
             for name in self.vectors():
                 old = self.state.get(name)
                 if old is None:
@@ -166,7 +166,7 @@ class Optimizer:
                 f"this state belongs to another method than {type(self).__name__}: it has {sorted(state['state'])} and "
                 f"settings {sorted(state['groups'][0])}, not {sorted(wanted)} and {sorted(settings)}"
             )
-        home = home_of(self.flat.theta).name
+        home = backend_of(self.flat.theta).name
         self.state = {
             name: move(np.array(state["state"][name], dtype=self.flat.theta.dtype), home)
             for name in self.vectors()

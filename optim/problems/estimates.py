@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays.backend import Array, home_of, move
+from minigrad.arrays.backend import Array, backend_of, move
 from minigrad.optim.problems.minimization import Minimization, MinimizationPoint
 
 
@@ -36,7 +36,7 @@ class GaussianEstimate:
     def __call__(self, point: Any, rng: np.random.Generator) -> Array:
         theta, mu = point.theta, self.mu
         u = rng.standard_normal((self.samples, theta.size)).astype(theta.dtype)
-        u = move(u, home_of(theta).name)
+        u = move(u, backend_of(theta).name)
         ahead = point.problem.values(theta + mu * u)
         if self.central:
             slopes = (ahead - point.problem.values(theta - mu * u)) / (2 * mu)
@@ -59,7 +59,7 @@ class CoordinateEstimate:
         chosen = np.arange(p) if q == p else rng.choice(p, size=q, replace=False)
         e = np.zeros((q, p), theta.dtype)
         e[np.arange(q), chosen] = 1
-        e = move(e, home_of(theta).name)
+        e = move(e, backend_of(theta).name)
         values = point.problem.values(np.concatenate([theta + self.mu * e, theta - self.mu * e]))
         return ((values[:q] - values[q:]) / (2 * self.mu)) @ e
 

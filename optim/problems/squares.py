@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays.backend import Array, home_of, innermost, move, to_numpy
+from minigrad.arrays.backend import Array, backend_of, move, to_numpy, unwrapped
 from minigrad.arrays.dtypes import as_array
 from minigrad.core.errors import GraphError
 from minigrad.core.modes import enable_grad
@@ -46,7 +46,7 @@ class LeastSquaresPoint(Point):
         if self.problem.matrix_free:
             return self.vjp(self.residual)
         R, z = self.triangle
-        return move(z @ R, home_of(self.theta).name)
+        return move(z @ R, backend_of(self.theta).name)
 
     @property
     def optimality(self) -> float:
@@ -119,7 +119,7 @@ class LeastSquaresPoint(Point):
         """One sweep gives a row for every example: each residual depends on its own example alone."""
         k, by_residual = y.size, []  # residuals per example
         for j in range(k):
-            one_hot = np.zeros_like(innermost(y), shape=(n, k))
+            one_hot = np.zeros_like(unwrapped(y), shape=(n, k))
             one_hot[:, j] = 1
             seed = batched.enter(one_hot.reshape((n, *y.shape)), level)
             found = pull([(y, seed)] if y.tracked else [], leaves, False, True)

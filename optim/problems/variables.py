@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays.backend import Array, home_of, to_numpy
+from minigrad.arrays.backend import Array, backend_of, to_numpy
 from minigrad.arrays.dtypes import as_array
 from minigrad.nn.module import Module, swapped
 from minigrad.tensor import Tensor
@@ -37,7 +37,7 @@ class Variables:
         arrays = [array for argument in self.arguments for array in argument.arrays()]
         if not arrays:
             raise ValueError("there is nothing to optimize: x0 holds no parameters that require gradients")
-        kinds = {(str(a.dtype), home_of(a).name) for a in arrays}
+        kinds = {(str(a.dtype), backend_of(a).name) for a in arrays}
         if len(kinds) > 1:
             raise TypeError(
                 f"the variables are kept in one vector, so they must share a dtype and a backend; these have "

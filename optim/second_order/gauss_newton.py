@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays.backend import Array, home_of, move, to_numpy
+from minigrad.arrays.backend import Array, backend_of, move, to_numpy
 from minigrad.optim.line_search import search_of
 from minigrad.optim.method import Direction, DirectionSearch, Stuck
 from minigrad.optim.problems.minimization import Problem
@@ -49,7 +49,7 @@ class GaussNewtonDirection(Direction):
         eps = float(np.finfo(point.theta.dtype).eps)
         if float(np.linalg.norm(d)) <= 4 * eps * float(np.linalg.norm(point.theta)):
             raise Stuck(Status.ROUNDING)
-        return move(d.astype(point.theta.dtype), home_of(point.theta).name)
+        return move(d.astype(point.theta.dtype), backend_of(point.theta).name)
 
     def _direct(self, point: Any, solver: str) -> np.ndarray:
         R, z = point.triangle
@@ -65,7 +65,7 @@ class GaussNewtonDirection(Direction):
         from scipy.sparse.linalg import LinearOperator, cg, lsmr
 
         theta, p, n = point.theta, point.problem.variables.p, int(point.residual.size)
-        home, dtype = home_of(theta).name, theta.dtype
+        home, dtype = backend_of(theta).name, theta.dtype
         if self.scaling:
             raise ValueError("scaling needs the lengths of J's columns; use solver='qr' or 'cholesky'")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays.backend import home_of, move, to_numpy
+from minigrad.arrays.backend import backend_of, move, to_numpy
 from minigrad.optim.method import Method, Step
 from minigrad.optim.problems.minimization import Problem
 from minigrad.optim.problems.squares import LeastSquares
@@ -85,7 +85,7 @@ class LevenbergMarquardt(Method):
 
     @staticmethod
     def _moved(point: Any, D: np.ndarray, q: np.ndarray) -> Any:
-        d = move((q / D).astype(point.theta.dtype), home_of(point.theta).name)
+        d = move((q / D).astype(point.theta.dtype), backend_of(point.theta).name)
         return point.problem.at(point.theta + d)
 
     def _polish(self, point: Any, D: np.ndarray, q: np.ndarray, radius: float) -> Step:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from minigrad.arrays.backend import Array, home_of, move, to_numpy
+from minigrad.arrays.backend import Array, backend_of, move, to_numpy
 from minigrad.optim.line_search import search_of
 from minigrad.optim.method import Direction, DirectionSearch, Stuck
 from minigrad.optim.result import Status
@@ -53,7 +53,7 @@ class NewtonDirection(Direction):
         H, g = to_numpy(point.hessian), to_numpy(point.field)
         if not np.isfinite(H).all():
             raise Stuck(Status.NON_FINITE)
-        return move(self.solve(H, -g).astype(g.dtype), home_of(point.theta).name)
+        return move(self.solve(H, -g).astype(g.dtype), backend_of(point.theta).name)
 
     def solve(self, H: np.ndarray, b: np.ndarray) -> np.ndarray:
         """H^{-1} b."""

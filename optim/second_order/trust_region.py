@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays.backend import Array, home_of, move, to_numpy
+from minigrad.arrays.backend import Array, backend_of, move, to_numpy
 from minigrad.optim.method import Method, Step
 from minigrad.optim.result import Status
 
@@ -114,7 +114,7 @@ class TrustRegion(Method):
             radius = self.state["radius"]
             if self.exact:
                 host = trust_region_step(g_host, H, radius)
-                d = move(host.astype(point.theta.dtype), home_of(point.theta).name)
+                d = move(host.astype(point.theta.dtype), backend_of(point.theta).name)
                 bend = float(host @ H @ host)
             else:
                 d = steihaug_step(g, point.curvature, radius)

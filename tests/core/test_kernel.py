@@ -93,7 +93,7 @@ def test_versions_of_a_forward_of_a_rule_and_of_all_rules():
         assert slopes() == [[3, 5], [1, 2]]
         variant(times, np.ndarray, of=0)(lambda g, y, a, b: 10 * g * b)
         assert slopes() == [[30, 50], [1, 2]]
-        variant(times, np.ndarray, of="jointly", min_size=2)(
+        variant(times, np.ndarray, of="vjp", min_size=2)(
             lambda asked, g, y, a, b: [7 * g * b, 9 * g * a] if len(asked) == 2 else NotImplemented
         )
         assert slopes() == [[21, 35], [9, 18]]
@@ -127,9 +127,9 @@ def test_a_name_is_given_once():
 
 
 def test_rules_that_are_computed_together_may_stand_alone():
-    pair = mg.Op("pair", lambda a, b: a * b, jointly=lambda asked, g, y, a, b: (g * b, g * a))
+    pair = mg.Op("pair", lambda a, b: a * b, vjp=lambda asked, g, y, a, b: (g * b, g * a))
     x, z = mg.tensor(3.0, requires_grad=True), mg.tensor(5.0, requires_grad=True)
     assert [g.item() for g in mg.gradients(pair(x, z), [x, z])] == [5, 3]
-    declines = mg.Op("declines", lambda a: a * 1, jointly=lambda asked, g, y, a: NotImplemented)
-    with pytest.raises(TypeError, match="declines: jointly returned NotImplemented, and there are no rules"):
+    declines = mg.Op("declines", lambda a: a * 1, vjp=lambda asked, g, y, a: NotImplemented)
+    with pytest.raises(TypeError, match="declines: vjp returned NotImplemented, and there are no rules"):
         declines(x).backward()

@@ -11,7 +11,7 @@ import minigrad as mg
 from minigrad.core.kernel import Kernel
 from minigrad.ops import TABLE
 from minigrad.ops.convolution import Geometry
-from minigrad.ops.normalization import moments
+from minigrad.ops.normalization import mean_and_variance
 from tests.ops.table import CASES, drawn
 
 
@@ -19,7 +19,7 @@ def kernels(operation):
     """The operation's parts that have versions: (which, kernel), where ``which`` is as ``core.table.variant`` says it."""
     entry = operation.op
     rules = list(enumerate(entry.rules)) if isinstance(entry.rules, list) else []
-    parts = [("forward", entry.forward), ("jointly", entry.jointly), *rules]
+    parts = [("forward", entry.forward), ("vjp", entry.vjp), *rules]
     return [(which, part) for which, part in parts if isinstance(part, Kernel)]
 
 
@@ -75,15 +75,15 @@ def compare(name, /, *inputs, g=None, **params):
             assert_close(got, kernel.plain(g, y, *inputs, **params))
             if by_version:
                 fast.add(which)
-        elif which == "jointly":
+        elif which == "vjp":
             for n in range(1, len(moving) + 1):
                 for asked in itertools.combinations(moving, n):
-                    if compare_jointly(operation.op, kernel, g, y, inputs, asked, params):
+                    if compare_vjp(operation.op, kernel, g, y, inputs, asked, params):
                         fast.add(which)
     return fast
 
 
-def compare_jointly(entry, kernel, g, y, inputs, asked, params):
+def compare_vjp(entry, kernel, g, y, inputs, asked, params):
     """The cotangents ``asked`` for, from the kernel and from the plain version or the rules; whether a version did it."""
     got, by_version = served(kernel, asked, g, y, *inputs, **params)
     if got is NotImplemented:
@@ -99,7 +99,7 @@ def compare_jointly(entry, kernel, g, y, inputs, asked, params):
 def test_the_operations_that_have_versions_are_found():
     assert {"relu", "conv", "conv_input", "conv_weight", "normalize", "window_max", "window_sum"} <= set(WITH_VERSIONS)
     assert dict(kernels(TABLE["relu"])).keys() == {"forward", 0}
-    assert dict(kernels(TABLE["conv"])).keys() >= {"forward", "jointly"}
+    assert dict(kernels(TABLE["conv"])).keys() >= {"forward", "vjp"}
 
 
 @drawn([name for name in WITH_VERSIONS if name in CASES])
@@ -143,17 +143,17 @@ def test_normalize_by_channel(shape, scaled, rng):
     aligned = (1, shape[1], *[1] * (len(shape) - 2))
     weight, bias = (rng.standard_normal(aligned) if given else None for given in scaled)
     axes = (0, *range(2, len(shape)))
-    assert compare("normalize", x, weight, bias, axes=axes, eps=1e-5) == {"forward", "jointly"}
+    assert compare("normalize", x, weight, bias, axes=axes, eps=1e-5) == {"forward", "vjp"}
 
 
 def test_moments(rng):
     x = rng.standard_normal((9, 3, 50, 50)).transpose(0, 1, 3, 2)
     for axes, fast in (((0, 2, 3), True), ((2, 3), False), ((0, 2), False)):
-        got, by_version = served(moments, x, axes)
+        got, by_version = served(mean_and_variance, x, axes)
         assert by_version == fast
-        for a, b in zip(got, moments.plain(x, axes), strict=True):
+        for a, b in zip(got, mean_and_variance.plain(x, axes), strict=True):
             assert_close(a, b)
-    known = moments(x, (0, 2, 3))
+    known = mean_and_variance(x, (0, 2, 3))
     assert "forward" in compare("normalize", x, None, None, axes=(0, 2, 3), eps=0.1, known=known)
 
 
@@ -176,18 +176,18 @@ def test_convolution(channels, kernel, stride, padding, rng):
     geometry = Geometry(stride, padding, (1, 1), 1)
     x, w = rng.standard_normal((4, channels, 17, 19)), rng.standard_normal((5, channels, *kernel))
     y = rng.standard_normal((4, 5, *geometry.output((17, 19), kernel)))
-    assert compare("conv", x, w, g=y, geometry=geometry) == {"forward", "jointly"}
+    assert compare("conv", x, w, g=y, geometry=geometry) == {"forward", "vjp"}
     assert compare("conv_input", y, w, shape=x.shape, geometry=geometry) == {"forward"}
     assert compare("conv_weight", x, y, kernel=kernel, geometry=geometry) == {"forward"}
     last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-    assert compare("conv", last, w[::-1], g=y[:, :, ::-1], geometry=geometry) == {"forward", "jointly"}
+    assert compare("conv", last, w[::-1], g=y[:, :, ::-1], geometry=geometry) == {"forward", "vjp"}
 
 
 @pytest.mark.parametrize("channels", [4, 8])
 def test_convolution_on_several_threads(channels, rng):
     geometry = Geometry((1, 1), (1, 1, 1, 1), (1, 1), 1)
     x, w = rng.standard_normal((40, channels, 32, 32)), rng.standard_normal((8, channels, 3, 3))
-    assert compare("conv", x, w, geometry=geometry) == {"forward", "jointly"}
+    assert compare("conv", x, w, geometry=geometry) == {"forward", "vjp"}
 
 
 def test_groups_and_dilations_go_the_plain_way(rng):

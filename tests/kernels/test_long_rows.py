@@ -5,7 +5,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.core.backward import sum_rows
-from minigrad.kernels import rows
+from minigrad.kernels import long_rows
 from minigrad.kernels import threads as team
 from minigrad.nn import functional as F
 from tests import host_only
@@ -21,16 +21,16 @@ def threads(request, monkeypatch):
 
 @pytest.mark.parametrize("shape", [(6, 5), (2048, 3), (1, 7), (4096, 16), (513, 130)])
 def test_sweeps_against_plain_formulas(shape, threads, monkeypatch):
-    monkeypatch.setattr(rows, "WORTHWHILE", 1)
+    monkeypatch.setattr(long_rows, "WORTHWHILE", 1)
     rng = np.random.default_rng(1)
     x, g = 100 + rng.standard_normal(shape), rng.standard_normal(shape)
     a, b, c = rng.standard_normal((3, shape[1]))
-    mean, var = rows.moments(x)
+    mean, var = long_rows.mean_and_variance(x)
     np.testing.assert_allclose(mean, x.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(var, x.var(axis=0), rtol=1e-10, atol=1e-20)
-    np.testing.assert_allclose(rows.affine(x, a, b), a * x + b, rtol=1e-10, atol=1e-10)
-    np.testing.assert_allclose(rows.combination(g, a, x, b, c), a * g + b * x + c, rtol=1e-10, atol=1e-10)
-    *same, first, second = rows.moments_and_products(x, g)
+    np.testing.assert_allclose(long_rows.affine(x, a, b), a * x + b, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(long_rows.combination(g, a, x, b, c), a * g + b * x + c, rtol=1e-10, atol=1e-10)
+    *same, first, second = long_rows.mean_variance_and_products(x, g)
     np.testing.assert_array_equal(same, [mean, var])
     np.testing.assert_allclose(first, g.sum(axis=0), atol=1e-10)
     np.testing.assert_allclose(second, (g * (x - mean)).sum(axis=0), atol=1e-9)
@@ -40,7 +40,7 @@ def test_variance_keeps_its_digits_far_from_zero():
     """The textbook's E x^2 - (E x)^2 would give a negative number here."""
     x = (1e4 + np.random.default_rng(2).standard_normal((50_000, 4))).astype(np.float32)
     x[:40_000] -= 500  # and the parts' means differ
-    np.testing.assert_allclose(rows.moments(x)[1], x.astype(float).var(axis=0), rtol=1e-3)
+    np.testing.assert_allclose(long_rows.mean_and_variance(x)[1], x.astype(float).var(axis=0), rtol=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(40, 64, 8, 8), (30000,), (3, 17, 999), (1 << 17,), (1100, 1024)])

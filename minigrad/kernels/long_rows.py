@@ -18,15 +18,15 @@ from minigrad.kernels import threads
 from minigrad.ops.activations import relu
 
 WIDE = 2048  # numbers in a row
-WORTHWHILE = 1_200_000  # numbers in all, times sweeps, from which a second thread is worth waking
+WORTHWHILE = 1_200_000  # numbers in all, times passes, from which a second thread is worth waking
 BLOCK = 32  # rows in a block of a sum over rows
 MANY = 256  # rows from which their sum is taken in blocks
 PIECE = 1 << 20  # numbers in a piece at most: what a piece needs in between stays in cache
 
 
-def _pieces(work: Callable[[slice], Any], sweeps: int, rows: int, width: int) -> list[Any]:
+def _over_rows(work: Callable[[slice], Any], passes: int, rows: int, width: int) -> list[Any]:
     """work(piece) for pieces of the rows, on several threads where there is enough to do."""
-    return threads.over(work, rows, PIECE // width, sweeps * rows * width >= WORTHWHILE)
+    return threads.over(work, rows, PIECE // width, passes * rows * width >= WORTHWHILE)
 
 
 def _pixels_in_a_row(pixels: np.ndarray) -> int:
@@ -34,10 +34,10 @@ def _pixels_in_a_row(pixels: np.ndarray) -> int:
     return math.gcd(count, max(1, WIDE // channels))
 
 
-def moments(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def mean_and_variance(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and (biased) variance of each column of (P, C), from those of parts (Chan, Golub & LeVeque 1983)."""
     rows = pixels.reshape(-1, pixels.shape[1] * _pixels_in_a_row(pixels))
-    parts = _pieces(lambda piece: _part_moments(rows[piece])[:3], 3, *rows.shape)
+    parts = _over_rows(lambda piece: _part_statistics(rows[piece])[:3], 3, *rows.shape)
     mean, var, _ = _together(parts, pixels)
     return mean, var
 
@@ -53,11 +53,13 @@ def affine(pixels: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarr
         np.multiply(rows[piece], scale, out=part)
         part += shift
 
-    _pieces(work, 2, *rows.shape)
+    _over_rows(work, 2, *rows.shape)
     return out.reshape(pixels.shape)
 
 
-def moments_and_products(pixels: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def mean_variance_and_products(
+    pixels: np.ndarray, g: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Mean and variance of each channel of x = ``pixels``, the sum of g, and the sum of g (x - mean), in one sweep.
 
     Sums over parts are moved from the parts' means to the common one: sum of g (x - mean) = sum over the parts of
@@ -67,14 +69,14 @@ def moments_and_products(pixels: np.ndarray, g: np.ndarray) -> tuple[np.ndarray,
     rows, g = pixels.reshape(-1, k * channels), g.reshape(-1, k * channels)
 
     def work(piece: slice) -> tuple[Any, ...]:
-        *moments, centered = _part_moments(rows[piece])
-        return *moments, g[piece].sum(axis=0), np.einsum("ij,ij->j", centered, g[piece])
+        *statistics, centered = _part_statistics(rows[piece])
+        return *statistics, g[piece].sum(axis=0), np.einsum("ij,ij->j", centered, g[piece])
 
-    mean, var, means, sums, products = _together(_pieces(work, 5, *rows.shape), pixels)
+    mean, var, means, sums, products = _together(_over_rows(work, 5, *rows.shape), pixels)
     return mean, var, sums.sum(axis=(0, 1)), (products + sums * (means - mean)).sum(axis=(0, 1))
 
 
-def _part_moments(part: np.ndarray) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
+def _part_statistics(part: np.ndarray) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
     """Of some rows: how many, their mean, the sums of squared deviations from it, and these deviations."""
     mean = part.sum(axis=0) / part.dtype.type(len(part))
     centered = part - mean
@@ -103,7 +105,7 @@ def combination(g: np.ndarray, a: np.ndarray, pixels: np.ndarray, b: np.ndarray,
         more += c
         part += more
 
-    _pieces(work, 4, *rows.shape)
+    _over_rows(work, 4, *rows.shape)
     return out.reshape(pixels.shape)
 
 
@@ -115,7 +117,7 @@ def _relu(x: np.ndarray) -> Any:
         return NotImplemented
     (flat,), out = rows, np.empty_like(x)
     zeros, made = np.zeros(flat.shape[1], x.dtype), out.ravel(order="K").reshape(flat.shape)
-    _pieces(lambda piece: np.maximum(flat[piece], zeros, out=made[piece]), 1, *flat.shape)
+    _over_rows(lambda piece: np.maximum(flat[piece], zeros, out=made[piece]), 1, *flat.shape)
     return out
 
 
@@ -127,7 +129,7 @@ def _relu_rule(g: np.ndarray, y: np.ndarray, x: np.ndarray) -> Any:
         return NotImplemented
     (flat, slopes), out = rows, np.empty_like(g)
     made = out.ravel(order="K").reshape(flat.shape)
-    _pieces(lambda piece: np.multiply(slopes[piece], flat[piece] > 0, out=made[piece]), 2, *flat.shape)
+    _over_rows(lambda piece: np.multiply(slopes[piece], flat[piece] > 0, out=made[piece]), 2, *flat.shape)
     return out
 
 
@@ -166,7 +168,7 @@ def image_sums(images: np.ndarray, scale: float) -> np.ndarray:
     return (np.full((1, k), scale, rows.dtype) @ rows.reshape(n, k, channels)).reshape(n, channels)
 
 
-def image_spread(y: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def spread_image_values(y: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(N, H, W, C) whose pixels are all y (N, C)."""
     n, channels = y.shape
     k = math.gcd(math.prod(size), max(1, WIDE // 4 // channels))
