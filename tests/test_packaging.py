@@ -21,7 +21,7 @@ LINKS = {ROOT / "minigrad" / "models", ROOT / "minigrad" / "optim"}
 
 #: rooms and files, ground floor first: imports run one way, also those inside functions and for type checkers only
 FLOORS = (
-    "arrays core ops operators tensor creation kernels readers transforms testing nn checkpoint data viz optim models train"
+    "arrays core ops operators tensor creation kernels readers transforms testing nn serialization data viz optim models train"
 ).split()
 
 
