@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import checkpoint, optim
+from minigrad import optim, serialization
 from minigrad.models import MLP
 
 pytest.importorskip("safetensors")
@@ -95,7 +95,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     def fail(*args):
         raise OSError("disk full")
 
-    monkeypatch.setattr(checkpoint.os, "replace", fail)
+    monkeypatch.setattr(serialization.os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
         mg.save({"a": 2}, path)
     monkeypatch.undo()
