@@ -5,7 +5,7 @@ training loops, as in PyTorch: ``step()`` after ``loss.backward()`` for the firs
 """
 
 from minigrad.optim import rates, schedules
-from minigrad.optim.constraints import Ball, Box, Simplex
+from minigrad.optim.constraints import Ball, Box, Constraint, Simplex
 from minigrad.optim.first_order.adam import (
     FAMILY,
     AdaFom,
@@ -16,20 +16,23 @@ from minigrad.optim.first_order.adam import (
     HeavyBall,
     RMSProp,
     SignSGD,
+    adam_step,
     adaptive_step,
 )
 from minigrad.optim.first_order.clip import clip_grad_norm_, clip_grad_value_
 from minigrad.optim.first_order.descent import GD, FullMatrixAdaGrad, NoisyGD, PerturbedGD, ProjectedGD, Subgradient
 from minigrad.optim.first_order.optimizer import Optimizer
 from minigrad.optim.first_order.sgd import SGD, IncrementalGradient, Nesterov
+from minigrad.optim.first_order.update import UpdateRule, UpdateState
 from minigrad.optim.first_order.zeroth_order import ZOO, RandomGradientFree
 from minigrad.optim.games import GDA, BestResponse, ConsensusGD, ExtraGradient, OptimisticAdam, OptimisticGDA
 from minigrad.optim.line_search import Armijo, Constant, Exact, Wolfe
+from minigrad.optim.loop import Stopping
 from minigrad.optim.method import Method
-from minigrad.optim.problems.estimates import CoordinateEstimate, GaussianEstimate
+from minigrad.optim.problems.gradient_estimates import CoordinateEstimate, GaussianEstimate
+from minigrad.optim.problems.least_squares import LeastSquares
+from minigrad.optim.problems.minimax import Minimax
 from minigrad.optim.problems.minimization import Minimization
-from minigrad.optim.problems.payoffs import Minimax
-from minigrad.optim.problems.squares import LeastSquares
 from minigrad.optim.result import OptimizationError, Result, Status
 from minigrad.optim.schedules import Scheduler
 from minigrad.optim.second_order.gauss_newton import GaussNewton
@@ -37,7 +40,7 @@ from minigrad.optim.second_order.lbfgs import LBFGS
 from minigrad.optim.second_order.levenberg_marquardt import LevenbergMarquardt
 from minigrad.optim.second_order.newton import Newton, NewtonCG, modified_cholesky
 from minigrad.optim.second_order.trust_region import TrustRegion, trust_region_step
-from minigrad.optim.solve import LEAST_SQUARES, MINIMAX, MINIMIZE, least_squares, minimax, minimize
+from minigrad.optim.solvers import LEAST_SQUARES, MINIMAX, MINIMIZE, least_squares, minimax, minimize
 
 __all__ = [
     "FAMILY",
@@ -60,6 +63,7 @@ __all__ = [
     "Box",
     "ConsensusGD",
     "Constant",
+    "Constraint",
     "CoordinateEstimate",
     "Exact",
     "ExtraGradient",
@@ -90,9 +94,13 @@ __all__ = [
     "SignSGD",
     "Simplex",
     "Status",
+    "Stopping",
     "Subgradient",
     "TrustRegion",
+    "UpdateRule",
+    "UpdateState",
     "Wolfe",
+    "adam_step",
     "adaptive_step",
     "clip_grad_norm_",
     "clip_grad_value_",

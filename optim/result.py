@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 import numpy as np
+
+__all__ = ["OptimizationError", "Result", "Status"]
 
 
 class Status(Enum):
@@ -52,11 +55,11 @@ class OptimizationError(RuntimeError):
 
 @dataclass
 class Result:
-    """The end of an optimization, with SciPy's names.
+    """The end of an optimization, with SciPy's names; a callback sees what it would be if it ended there.
 
     Attributes:
         x: where it ended, in the structure of ``x0``: arrays for arrays, tensors for tensors, the module for a module
-            (whose parameters they now are; to a callback, a dict of them by name).
+            (whose parameters they now are).
         y: of a game, the second player's.
         fun: the value there; of least squares, the residual vector.
         cost: of least squares, half the sum of squares.
@@ -80,7 +83,7 @@ class Result:
     nhev: int
     status: Status
     optimality: float
-    history: dict[str, np.ndarray] = field(repr=False)
+    history: Mapping[str, np.ndarray] = field(repr=False)
     y: Any = None
     cost: float | None = None
     average: Any = None
@@ -97,7 +100,7 @@ class Result:
 
     def __repr__(self) -> str:
         rows = [("message", self.message), ("success", self.success)]
-        rows += [("cost", f"{self.cost:.6g}")] if self.cost is not None else [("fun", f"{self.fun:.6g}")]
+        rows += [("cost", f"{float(self.cost):.6g}")] if self.cost is not None else [("fun", f"{float(self.fun):.6g}")]
         rows += [("optimality", f"{self.optimality:.3g}"), ("x", _short(self.x))]
         rows += [("y", _short(self.y))] if self.y is not None else []
         rows += [(name, getattr(self, name)) for name in ("nit", "nfev", "njev", "nhev")]
