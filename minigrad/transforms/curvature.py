@@ -4,7 +4,7 @@
 * Gauss-Newton G = J^T H_L J, with J the Jacobian of a model's outputs and H_L the Hessian of the loss by them: H
   without the curvature of the model itself, and positive semidefinite wherever the loss is convex (Schraudolph 2002);
 * the Fisher information F = mean over examples of J^T C J, with C the covariance of d log p(y | outputs) / d outputs
-  for y drawn from the model's own prediction (Amari 1998): G, where the loss is the likelihood of an exponential family;
+  for y drawn from the model's own prediction (Amari 1998): G, where the loss is that of an exponential family;
 * the empirical Fisher, the mean of g g^T over the per-example gradients g of a loss at the data's own labels. It is no
   approximation of the others (Kunstner, Balles & Hennig 2019).
 
