@@ -6,6 +6,7 @@ training loops, as in PyTorch: ``step()`` after ``loss.backward()`` for the firs
 
 from minigrad.optim import rates, schedules
 from minigrad.optim.constraints import Ball, Box, Constraint, Simplex
+from minigrad.optim.equations import FIXED_POINT, ROOT, fixed_point, root
 from minigrad.optim.first_order.adam import (
     FAMILY,
     AdaFom,
@@ -34,6 +35,9 @@ from minigrad.optim.problems.least_squares import LeastSquares
 from minigrad.optim.problems.minimax import Minimax
 from minigrad.optim.problems.minimization import Minimization
 from minigrad.optim.result import OptimizationError, Result, Status
+from minigrad.optim.root_finding.anderson import Anderson, FixedPointIteration
+from minigrad.optim.root_finding.broyden import Broyden
+from minigrad.optim.root_finding.newton_raphson import NewtonRaphson
 from minigrad.optim.schedules import Scheduler
 from minigrad.optim.second_order.gauss_newton import GaussNewton
 from minigrad.optim.second_order.lbfgs import LBFGS
@@ -44,12 +48,14 @@ from minigrad.optim.solvers import LEAST_SQUARES, MINIMAX, MINIMIZE, least_squar
 
 __all__ = [
     "FAMILY",
+    "FIXED_POINT",
     "GD",
     "GDA",
     "LBFGS",
     "LEAST_SQUARES",
     "MINIMAX",
     "MINIMIZE",
+    "ROOT",
     "SGD",
     "ZOO",
     "AMSGrad",
@@ -57,16 +63,19 @@ __all__ = [
     "AdaGrad",
     "Adam",
     "AdamW",
+    "Anderson",
     "Armijo",
     "Ball",
     "BestResponse",
     "Box",
+    "Broyden",
     "ConsensusGD",
     "Constant",
     "Constraint",
     "CoordinateEstimate",
     "Exact",
     "ExtraGradient",
+    "FixedPointIteration",
     "FullMatrixAdaGrad",
     "GaussNewton",
     "GaussianEstimate",
@@ -80,6 +89,7 @@ __all__ = [
     "Nesterov",
     "Newton",
     "NewtonCG",
+    "NewtonRaphson",
     "NoisyGD",
     "OptimisticAdam",
     "OptimisticGDA",
@@ -104,11 +114,13 @@ __all__ = [
     "adaptive_step",
     "clip_grad_norm_",
     "clip_grad_value_",
+    "fixed_point",
     "least_squares",
     "minimax",
     "minimize",
     "modified_cholesky",
     "rates",
+    "root",
     "schedules",
     "trust_region_step",
 ]

@@ -13,7 +13,6 @@ import numpy as np
 
 from minigrad.arrays.backend import to_numpy
 from minigrad.optim.method import Method
-from minigrad.optim.problems.least_squares import LeastSquares
 from minigrad.optim.problems.problem import Problem
 from minigrad.optim.result import Result, Status
 
@@ -91,7 +90,7 @@ def run(
                     so_far = _result(problem, method, point, nit, status or Status.CALLBACK, history.so_far())
                     if _asks_to_stop(callback, so_far):
                         status = status or Status.CALLBACK
-        assert status is not None
+        status = problem.verdict(history.rows[0][1], point, status)
         return _result(problem, method, point, nit, status, dict(history))
 
 
@@ -173,24 +172,20 @@ def _result(
 ) -> Result:
     """What is known at ``point``: to a callback while it runs, and to the caller at the end."""
     point = method.answer(point)
-    value, optimality, counts = point.value, point.optimality, (problem.nfev, problem.njev, problem.nhev)
-    squares = isinstance(problem, LeastSquares)
-    residual = to_numpy(point.residual) if squares else None
+    optimality, values = point.optimality, problem.report(point)
+    counts = {"nfev": problem.nfev, "njev": problem.njev, "nhev": problem.nhev}
     average = getattr(method.state, "average", None)
     x, *y = problem.variables.write(point.theta)
     return Result(
         x=x,
         y=y[0] if y else None,
-        fun=residual if squares else value,
-        cost=value if squares else None,
         nit=nit,
-        nfev=counts[0],
-        njev=counts[1],
-        nhev=counts[2],
         status=status,
         optimality=optimality,
         history=history,
         average=None if average is None else problem.variables.show(average)[0],
+        **values,
+        **counts,
     )
 
 

@@ -113,7 +113,7 @@ class Method(Stateful):
 
     def converged(self, point: Any, tol: float) -> Status | None:
         """Whether ``point`` is stationary."""
-        return Status.GRADIENT if point.optimality <= tol else None
+        return point.problem.stationary if point.optimality <= tol else None
 
     # --------------------------------------------------------------------------------- the user's training loop
     def step(self, closure: Callable[[], Any], **options: Any) -> Tensor:

@@ -28,7 +28,7 @@ from minigrad.optim.second_order.levenberg_marquardt import LevenbergMarquardt
 from minigrad.optim.second_order.newton import Newton, NewtonCG
 from minigrad.optim.second_order.trust_region import TrustRegion
 
-__all__ = ["LEAST_SQUARES", "MINIMAX", "MINIMIZE", "least_squares", "minimax", "minimize"]
+__all__ = ["LEAST_SQUARES", "MINIMAX", "MINIMIZE", "Report", "Task", "least_squares", "minimax", "minimize", "solve"]
 
 #: The methods of each function, by name: a Method, or an optimizer that becomes one (first_order/method.py).
 MINIMIZE: dict[str, type] = {
@@ -112,27 +112,35 @@ class Task(NamedTuple):
     not_tests: tuple[str, ...] = ()
 
 
+class Report(NamedTuple):
+    """What the caller wants to hear while it runs, see :func:`minimize`."""
+
+    callback: Callable[[Result], Any] | None
+    progress: bool
+    keep_x: bool
+
+
 _MINIMIZE = Task("minimize", MINIMIZE, maxiter=1000, tol=0.5)
 _LEAST_SQUARES = Task("least_squares", LEAST_SQUARES, maxiter=5000, tol=0.75)
 _MINIMAX = Task("minimax", MINIMAX, maxiter=1000, tol=0.5, not_tests=("ftol", "target"))
 _TASKS = (_MINIMIZE, _LEAST_SQUARES, _MINIMAX)
 
 
-def _solve(
+def solve(
     task: Task,
     fun: Callable[..., Any],
     start: Sequence[Any],
     method: str | type,
     stop: Stopping | None,
     limits: dict[str, Any],
-    report: dict[str, Any],
+    report: Report,
     options: dict[str, Any],
     **about: Any,
 ) -> Result:
     """What all of them do: variables, the method by its name, its problem, the loop.
 
     Args:
-        limits: what the caller's own arguments say of stopping. report: of callback, progress and keep_x.
+        limits: what the caller's own arguments say of stopping.
         about: options of the problem.
     """
     variables = Variables(*start)
@@ -144,7 +152,7 @@ def _solve(
     if stopping.tol is None:  # a batch's gradient says nothing of the whole
         eps = float(np.finfo(variables.like.dtype).eps)
         stopping.tol = 0.0 if isinstance(problem, FiniteSum) else eps**task.tol
-    return run(problem, chosen, stopping, **report)
+    return run(problem, chosen, stopping, *report)
 
 
 def _stopping(task: Task, stop: Stopping | None, limits: dict[str, Any]) -> Stopping:
@@ -255,8 +263,8 @@ def minimize(
         ValueError, TypeError: no such method, no such option, an option out of range or given twice.
         GraphError: ``fun`` does not return a scalar tensor computed from its argument.
     """
-    limits, report = _limits_and_report(tol, maxiter, callback, progress, keep_x)
-    return _solve(_MINIMIZE, fun, (x0,), method, stop, limits, report, options, examples=examples)
+    limits, report = {"tol": tol, "maxiter": maxiter}, Report(callback, progress, keep_x)
+    return solve(_MINIMIZE, fun, (x0,), method, stop, limits, report, options, examples=examples)
 
 
 def least_squares(
@@ -302,9 +310,9 @@ def least_squares(
         ValueError, TypeError: no such method or option; fewer residuals than parameters for an undamped method.
         GraphError: ``fun`` returns a scalar.
     """
-    limits, report = _limits_and_report(tol, maxiter, callback, progress, keep_x)
+    limits, report = {"tol": tol, "maxiter": maxiter}, Report(callback, progress, keep_x)
     about: dict[str, Any] = {"examples": examples, "jac": jac, "chunk": jacobian_chunk}
-    return _solve(_LEAST_SQUARES, fun, (x0,), method, stop, limits, report, options, **about)
+    return solve(_LEAST_SQUARES, fun, (x0,), method, stop, limits, report, options, **about)
 
 
 def minimax(
@@ -343,11 +351,5 @@ def minimax(
         ValueError, TypeError: no such method or option.
         GraphError: ``payoff`` does not return scalars.
     """
-    limits, report = _limits_and_report(tol, maxiter, callback, progress, keep_x)
-    return _solve(_MINIMAX, payoff, (x0, y0), method, stop, limits, report, options)
-
-
-def _limits_and_report(
-    tol: Any, maxiter: Any, callback: Any, progress: bool, keep_x: bool
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    return {"tol": tol, "maxiter": maxiter}, {"callback": callback, "progress": progress, "keep_x": keep_x}
+    limits, report = {"tol": tol, "maxiter": maxiter}, Report(callback, progress, keep_x)
+    return solve(_MINIMAX, payoff, (x0, y0), method, stop, limits, report, options)

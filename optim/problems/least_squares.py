@@ -171,6 +171,9 @@ class LeastSquares(Problem):
         whole: Any = np.concatenate(outputs) if len(outputs) > 1 else outputs[0]
         return whole, batches
 
+    def report(self, point: Any) -> dict[str, Any]:
+        return {"fun": to_numpy(point.residual), "cost": point.value}
+
 
 def _check_residual(r: Any, least: int) -> Tensor:
     if not isinstance(r, Tensor):

@@ -17,6 +17,7 @@ from minigrad.arrays.backend import Array
 from minigrad.core.errors import GraphError
 from minigrad.core.modes import enable_grad, is_grad_enabled
 from minigrad.optim.problems.variables import Variables
+from minigrad.optim.result import Status
 from minigrad.tensor import Tensor
 from minigrad.transforms.linearization import Linearization
 from minigrad.transforms.tree import adopt
@@ -34,6 +35,7 @@ class Problem:
     """
 
     point: ClassVar[type[Point]]
+    stationary: ClassVar[Status] = Status.GRADIENT  # what it means that a point's optimality vanishes
     stochastic = False  # if so, a field that happens to vanish proves nothing
 
     def __init__(
@@ -50,6 +52,18 @@ class Problem:
     def evaluate(self, leaves: list[Tensor], examples: Sequence[Any]) -> Any:
         """What the function makes of the variables ``leaves``, recorded."""
         raise NotImplementedError
+
+    def report(self, point: Any) -> dict[str, Any]:
+        """What a Result says of the function's values at ``point``."""
+        return {"fun": point.value}
+
+    def verdict(self, at_first: float, point: Any, status: Status) -> Status:
+        """``status`` at the last point, unless it means something else for this problem.
+
+        Args:
+            at_first: the optimality of the first point.
+        """
+        return status
 
 
 class Point:
