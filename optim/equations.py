@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from minigrad.optim.loop import Stopping
-from minigrad.optim.result import Result
+from minigrad.optim.result import Numbers, Result, X
 from minigrad.optim.root_finding.anderson import Anderson, FixedPointIteration
 from minigrad.optim.root_finding.broyden import Broyden
 from minigrad.optim.root_finding.newton_raphson import NewtonRaphson
@@ -27,18 +27,18 @@ _FIXED_POINT = Task("fixed_point", FIXED_POINT, maxiter=1000, tol=0.75)
 
 def root(
     fun: Callable[..., Any],
-    x0: Any,
+    x0: X | Numbers,
     method: RootMethod | str | type = "newton",
     jac: Callable[..., Any] | None = None,
     *,
     tol: float | None = None,
     maxiter: int | None = None,
-    callback: Callable[[Result], Any] | None = None,
+    callback: Callable[[Result[Any, Any]], Any] | None = None,
     stop: Stopping | None = None,
     progress: bool = False,
     keep_x: bool = False,
     **options: Any,
-) -> Result:
+) -> Result[X, X]:
     """x with F(x) = 0, near ``x0``.
 
     >>> import minigrad as mg
@@ -71,17 +71,17 @@ def root(
 
 def fixed_point(
     fun: Callable[..., Any],
-    x0: Any,
+    x0: X | Numbers,
     method: FixedPointMethod | str | type = "anderson",
     *,
     tol: float | None = None,
     maxiter: int | None = None,
-    callback: Callable[[Result], Any] | None = None,
+    callback: Callable[[Result[Any, Any]], Any] | None = None,
     stop: Stopping | None = None,
     progress: bool = False,
     keep_x: bool = False,
     **options: Any,
-) -> Result:
+) -> Result[X, X]:
     """x with x = g(x), near ``x0``.
 
     >>> import minigrad as mg

@@ -53,10 +53,10 @@ def run(
     problem: Problem,
     method: Method,
     stopping: Stopping,
-    callback: Callable[[Result], Any] | None = None,
+    callback: Callable[[Result[Any, Any]], Any] | None = None,
     progress: bool = False,
     keep_x: bool = False,
-) -> Result:
+) -> Result[Any, Any]:
     """The loop of every method: test, step, record, until a test says stop."""
     start = time.perf_counter()
     point = problem.at(problem.variables.read())
@@ -159,7 +159,7 @@ class History(Mapping[str, np.ndarray]):
         return f"History({self.length} iterates; {', '.join(self)})"
 
 
-def _asks_to_stop(callback: Callable[[Result], Any], so_far: Result) -> bool:
+def _asks_to_stop(callback: Callable[[Result[Any, Any]], Any], so_far: Result[Any, Any]) -> bool:
     """True and StopIteration mean stop, as in SciPy."""
     try:
         return bool(callback(so_far))
@@ -169,7 +169,7 @@ def _asks_to_stop(callback: Callable[[Result], Any], so_far: Result) -> bool:
 
 def _result(
     problem: Problem, method: Method, point: Any, nit: int, status: Status, history: Mapping[str, np.ndarray]
-) -> Result:
+) -> Result[Any, Any]:
     """What is known at ``point``: to a callback while it runs, and to the caller at the end."""
     point = method.answer(point)
     optimality, values = point.optimality, problem.report(point)

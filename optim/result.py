@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 
-__all__ = ["OptimizationError", "Result", "Status"]
+if TYPE_CHECKING:  # Python's own has defaults from 3.13 on
+    from typing_extensions import TypeVar
+
+    X = TypeVar("X", default=np.ndarray)
+    F = TypeVar("F", default=float)
+else:
+    from typing import TypeVar
+
+    X, F = TypeVar("X"), TypeVar("F")
+
+__all__ = ["Numbers", "OptimizationError", "Result", "Status"]
+
+#: Starting points that are not of the type of the answer: Python's numbers become an array.
+Numbers = float | list[float] | list[int] | tuple[float, ...] | list[list[float]]
 
 
 class Status(Enum):
@@ -56,7 +69,7 @@ class OptimizationError(RuntimeError):
 
 
 @dataclass
-class Result:
+class Result(Generic[X, F]):
     """The end of an optimization, with SciPy's names; a callback sees what it would be if it ended there.
 
     Attributes:
@@ -77,8 +90,8 @@ class Result:
         average: of the iterates, where the method keeps it; of a module, a dict of its parameters by name.
     """
 
-    x: Any
-    fun: Any
+    x: X
+    fun: F
     nit: int
     nfev: int
     njev: int

@@ -21,7 +21,7 @@ from minigrad.optim.loop import Stopping, run
 from minigrad.optim.method import Method
 from minigrad.optim.problems.finite_sum import FiniteSum
 from minigrad.optim.problems.variables import Variables
-from minigrad.optim.result import Result
+from minigrad.optim.result import Numbers, Result, X
 from minigrad.optim.second_order.gauss_newton import GaussNewton
 from minigrad.optim.second_order.lbfgs import LBFGS
 from minigrad.optim.second_order.levenberg_marquardt import LevenbergMarquardt
@@ -115,7 +115,7 @@ class Task(NamedTuple):
 class Report(NamedTuple):
     """What the caller wants to hear while it runs, see :func:`minimize`."""
 
-    callback: Callable[[Result], Any] | None
+    callback: Callable[[Result[Any, Any]], Any] | None
     progress: bool
     keep_x: bool
 
@@ -136,7 +136,7 @@ def solve(
     report: Report,
     options: dict[str, Any],
     **about: Any,
-) -> Result:
+) -> Result[Any, Any]:
     """What all of them do: variables, the method by its name, its problem, the loop.
 
     Args:
@@ -224,18 +224,18 @@ def _parameters(cls: type) -> list[str]:
 
 def minimize(
     fun: Callable[..., Any],
-    x0: Any,
+    x0: X | Numbers,
     method: MinimizeMethod | str | type = "lbfgs",
     *,
     tol: float | None = None,
     maxiter: int | None = None,
-    callback: Callable[[Result], Any] | None = None,
+    callback: Callable[[Result[Any, Any]], Any] | None = None,
     stop: Stopping | None = None,
     progress: bool = False,
     keep_x: bool = False,
     examples: tuple[Any, ...] = (),
     **options: Any,
-) -> Result:
+) -> Result[X, float]:
     """Minimize the scalar function ``fun``.
 
     >>> import numpy as np
@@ -269,20 +269,20 @@ def minimize(
 
 def least_squares(
     fun: Callable[..., Any],
-    x0: Any,
+    x0: X | Numbers,
     method: LeastSquaresMethod | str | type = "lm",
     jac: Callable[..., Any] | None = None,
     *,
     tol: float | None = None,
     maxiter: int | None = None,
-    callback: Callable[[Result], Any] | None = None,
+    callback: Callable[[Result[Any, Any]], Any] | None = None,
     stop: Stopping | None = None,
     progress: bool = False,
     keep_x: bool = False,
     examples: tuple[Any, ...] = (),
     jacobian_chunk: int | None = None,
     **options: Any,
-) -> Result:
+) -> Result[X, np.ndarray]:
     """Minimize 1/2 |r|^2, with r = ``fun(x)`` a vector of residuals.
 
     >>> import minigrad as mg
@@ -317,18 +317,18 @@ def least_squares(
 
 def minimax(
     payoff: Callable[..., Any],
-    x0: Any,
+    x0: X | Numbers,
     y0: Any,
     method: MinimaxMethod | str | type = "extragradient",
     *,
     tol: float | None = None,
     maxiter: int | None = None,
-    callback: Callable[[Result], Any] | None = None,
+    callback: Callable[[Result[Any, Any]], Any] | None = None,
     stop: Stopping | None = None,
     progress: bool = False,
     keep_x: bool = False,
     **options: Any,
-) -> Result:
+) -> Result[X, float]:
     """A stationary point of the game min over x, max over y of ``payoff(x, y)``.
 
     >>> result = minimax(lambda x, y: x * y + x * x / 2, 1.0, 1.0, lr=0.5)

@@ -26,9 +26,10 @@ class InverseJacobian:
 class Broyden(Method):
     """x <- x - B F(x), where B follows the inverse Jacobian from the steps taken (Broyden 1965, the "good" method).
 
-    B starts as the inverse of the true Jacobian. A step s that changed F by y asks for B y = s, and the Jacobian changes
-    by as little as that takes: B <- B + (s - B y) s'B / (s'B y). One evaluation of F a step, and superlinear convergence;
-    where a step does not make abs(F) smaller, the true Jacobian is computed anew, and then the step is halved.
+    B starts as the inverse of the true Jacobian. A step s that changed F by y asks for B y = s, and the Jacobian
+    changes by as little as that takes: B <- B + (s - B y) s'B / (s'B y). One evaluation of F a step, and superlinear
+    convergence; where a step does not make abs(F) smaller, the true Jacobian is computed anew, and then the step is
+    halved.
 
     Args:
         max_backtracks: how often a step along the true Newton direction is halved.
