@@ -16,7 +16,7 @@ from minigrad.train.checkpointing import Checkpoint
 from minigrad.train.early_stopping import EarlyStopping
 from minigrad.train.gradient_steps import ClipNorm, GradientStep
 
-__all__ = ["Metrics", "Older", "functions", "loader", "named_metrics", "reject_unknown", "translate"]
+__all__ = ["Metrics", "Older", "functions", "held_out", "loader", "named_metrics", "reject_unknown", "translate"]
 
 Metrics = Mapping[str, Callable[[Tensor, Tensor], Any]]
 
@@ -160,3 +160,19 @@ def loader(what: str, data: Any) -> DataLoader:
     if len(data) == 0:
         raise ValueError(f"fit: {what}: {data.n} examples make no batch of {data.batch_size}")
     return data
+
+
+def held_out(validation: Any) -> DataLoader | None:
+    """The validation data, a loader or arrays, as a loader.
+
+    Raises:
+        ValueError: it has no batches.
+
+    >>> held_out(([1.0, 2.0], [3.0, 4.0])).n
+    2
+    """
+    if validation is None:
+        return None
+    if not isinstance(validation, DataLoader):
+        validation = DataLoader(validation if hasattr(validation, "shape") else tuple(validation), 500)
+    return loader("validation", validation)

@@ -86,7 +86,7 @@ class Checkpoint:
         if not folder.exists():
             raise FileNotFoundError(
                 f"fit: there is no folder {os.fspath(folder)!r} for the checkpoint {os.fspath(path)!r}. Make it first: "
-                "Path(...).mkdir(parents=True, exist_ok=True)"
+                f"os.makedirs({os.fspath(folder)!r})"
             )
         if not folder.is_dir():
             raise NotADirectoryError(

@@ -18,7 +18,16 @@ from minigrad.optim import LeastSquares, Optimizer, Scheduler
 from minigrad.optim.schedules import Schedule
 from minigrad.serialization import CheckpointError, load
 from minigrad.tensor import Tensor
-from minigrad.train.arguments import Metrics, Older, functions, loader, named_metrics, reject_unknown, translate
+from minigrad.train.arguments import (
+    Metrics,
+    Older,
+    functions,
+    held_out,
+    loader,
+    named_metrics,
+    reject_unknown,
+    translate,
+)
 from minigrad.train.checkpointing import Checkpoint
 from minigrad.train.early_stopping import BestEpoch, EarlyStopping
 from minigrad.train.gradient_steps import GradientStep, take
@@ -55,8 +64,8 @@ def fit(
         optimizer: an :class:`Optimizer`, or any method of ``optim`` with ``step(closure)``, such as LevenbergMarquardt
             (whose "loss" is the residual).
         schedule: a factor of the learning rate by the step (not the epoch), from ``optim.schedules``.
-        validation: a DataLoader, or (x, y): the loss and the metrics there, in evaluation mode, after each epoch, are
-            recorded as "val_loss", ...
+        validation: a DataLoader, or (x, y), or x alone: the loss and the metrics there, in evaluation mode, after each
+            epoch, are recorded as "val_loss", ...
         metrics: numbers to average over the examples, by name: functions of (output, target).
         gradient_steps: what is done to the gradients before each step: :class:`ClipNorm`, or any :class:`GradientStep`.
         early_stopping: when to stop, and whether to go back to the best epoch: see :class:`EarlyStopping`.
@@ -127,10 +136,7 @@ class Training:
         checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
     ) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
-        self.data, self.validation = loader("the data", data), None
-        if validation is not None:
-            given = isinstance(validation, DataLoader)
-            self.validation = loader("validation", validation if given else DataLoader(tuple(validation), 500))
+        self.data, self.validation = loader("the data", data), held_out(validation)
         self.metrics = named_metrics(metrics)
         self.gradient_steps = functions("gradient_steps", gradient_steps)
         if not isinstance(optimizer, Optimizer) and (schedule is not None or self.gradient_steps):

@@ -147,7 +147,11 @@ def test_a_callback_s_word_is_final(tmp_path):
 @pytest.mark.parametrize(
     ("path", "kind", "message"),
     [
-        ("none/run", FileNotFoundError, r"there is no folder '.*none' for the checkpoint '.*run'. Make it first"),
+        (
+            "none/run",
+            FileNotFoundError,
+            r"there is no folder '.*none' for the checkpoint '.*run'. Make it first: os.makedirs\('.*none'\)",
+        ),
         ("file/run", NotADirectoryError, "would be in '.*file', which is a file"),
         ("folder", IsADirectoryError, "the checkpoint is one file, and '.*folder' is a folder"),
     ],

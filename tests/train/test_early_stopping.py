@@ -136,6 +136,7 @@ def test_a_best_epoch_that_is_nan_is_none(monkeypatch):
         (lambda: EarlyStopping(patience=-1), ValueError, "patience=-1 would be fewer than no epochs. patience=1 stops"),
         (lambda: EarlyStopping(patience=math.nan), ValueError, "fewer than no epochs"),
         (lambda: EarlyStopping(patience="val_loss"), TypeError, "patience is a number of epochs, not 'val_loss'"),
+        (lambda: EarlyStopping("val_loss"), TypeError, "positional argument"),  # as others have it: be explicit
         (lambda: EarlyStopping(mode="auto"), ValueError, "mode must be 'min' or 'max', not 'auto'; without it, losses"),
         (lambda: line(early_stopping=3), TypeError, r"takes an EarlyStopping\(patience=\.\.\.\), not 3"),
         (lambda: line(early_stopping=EarlyStopping), TypeError, "takes an EarlyStopping"),

@@ -53,6 +53,7 @@ def test_clipping_values(gradients, largest):
 def test_steps_of_the_settings_are_equal_by_value():
     assert ClipNorm(1.0) == ClipNorm(1.0, 2.0) != ClipNorm(2.0)
     assert repr(ClipValue(0.5)) == "ClipValue(clip_value=0.5)"
+    assert len({ClipNorm(1.0), ClipNorm(1.0), ClipValue(1.0)}) == 2
 
 
 def test_each_is_called_in_order_between_backward_and_step():

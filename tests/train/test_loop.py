@@ -35,6 +35,7 @@ def test_it_is_the_loop_that_one_would_write():
     mine.eval()
     assert history["val_accuracy"][-1] == pytest.approx(F.accuracy(mine(mg.Tensor(X)), mg.Tensor(Y)))
     assert history["val_loss"][-1] == pytest.approx(F.cross_entropy(mine(mg.Tensor(X)), mg.Tensor(Y)).item(), rel=1e-5)
+    assert all(0 < seconds < 60 for seconds in history["seconds"])
     assert history.stopped == "epochs"
     assert len(history) == 4
     assert model.training
@@ -45,8 +46,10 @@ def test_second_order_methods_and_autoencoders():
     mg.manual_seed(0)
     model = nn.Sequential(nn.Linear(5, 3, dtype="float64"), nn.Tanh(), nn.Linear(3, 5, dtype="float64"))
     batches = data.DataLoader(inputs, batch_size=70)
-    residual = lambda z, x: z - x
-    history = fit(model, residual, batches, optim.LevenbergMarquardt(model.parameters()), 10, validation=batches)
+    residual = lambda z, x: z - 2 * x
+    first = 0.5 * (residual(model(mg.Tensor(inputs)), inputs).numpy() ** 2).sum()
+    history = fit(model, residual, batches, optim.LevenbergMarquardt(model.parameters()), 10, validation=inputs)
+    assert history["loss"][0] == pytest.approx(first)
     assert history["loss"][-1] < 0.5 * history["loss"][0]
     # the loss before an epoch's only step is that on the same data after the epoch before
     np.testing.assert_allclose(history["val_loss"][:-1], history["loss"][1:], rtol=1e-9)
@@ -156,6 +159,7 @@ def test_nothing_is_recorded_for_metrics():
         ({"callbacks": [None]}, TypeError, "callbacks= takes a function or a list of functions, and None is none"),
         ({"callbacks": "print"}, TypeError, "callbacks= takes a function or a list of functions, and 'print' is none"),
         ({"callbacks": [History]}, TypeError, r"callbacks= holds the class History; give one .*History\(\.\.\.\)"),
+        ({"validation": data.DataLoader(np.ones((0, 1)))}, ValueError, "validation: 0 examples make no batch"),
         ({"validation": (np.ones((0, 1)), np.ones((0, 1)))}, ValueError, "validation: 0 examples make no batch"),
     ],
 )

@@ -120,4 +120,5 @@ def test_the_signature_names_them_all():
     assert list(get_type_hints(Older)) == [
         "clip_norm", "monitor", "mode", "patience", "restore_best", "checkpoint_every", "resume",
     ]  # fmt: skip
+    assert Older.__required_keys__ == frozenset()
     assert all(name in (Older.__doc__ or "") for name in get_type_hints(Older))
