@@ -47,7 +47,7 @@ def test_second_order_methods_and_autoencoders():
     model = nn.Sequential(nn.Linear(5, 3, dtype="float64"), nn.Tanh(), nn.Linear(3, 5, dtype="float64"))
     batches = data.DataLoader(inputs, batch_size=70)
     residual = lambda z, x: z - 2 * x
-    first = 0.5 * (residual(model(mg.Tensor(inputs)), inputs).numpy() ** 2).sum()
+    first = 0.5 * (residual(model(mg.Tensor(inputs)), mg.Tensor(inputs)).numpy() ** 2).sum()
     history = fit(model, residual, batches, optim.LevenbergMarquardt(model.parameters()), 10, validation=inputs)
     assert history["loss"][0] == pytest.approx(first)
     assert history["loss"][-1] < 0.5 * history["loss"][0]
