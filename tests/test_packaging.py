@@ -170,11 +170,12 @@ def code_lines(path):
 
 def test_the_core_is_readable_in_one_sitting():
     """All that a derivative goes through, but for the formulas themselves."""
-    rooms = ("arrays", "core", "readers", "transforms", "tensor", "operators")
+    rooms = ("arrays", "core", "readers", "tensor", "operators")
+    transforms = {f"minigrad.transforms.{name}" for name in ("autodiff", "vmap", "tree")}
     sizes = {
         name: code_lines(path)
         for name, path in modules().items()
-        if name.split(".")[1:2] and name.split(".")[1] in rooms
+        if name in transforms or (name.split(".")[1:2] and name.split(".")[1] in rooms)
     }
     assert sum(sizes.values()) < 1700, sizes
 
