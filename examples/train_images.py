@@ -22,7 +22,7 @@ import minigrad as mg
 from examples.claims import Report
 from minigrad import data, models, nn, optim
 from minigrad.nn import functional as F
-from minigrad.train import History, fit
+from minigrad.train import Checkpoint, History, fit
 
 ROWS = ("images",)
 BATCH = 128
@@ -126,7 +126,7 @@ def main(argv: list[str] | None = None) -> History:
     start = time.perf_counter()
     history = train(
         model, dataset, args.epochs, args.lr, args.seed,
-        progress=True, checkpoint=args.out / "run.safetensors", checkpoint_every=100, resume=True,
+        progress=True, checkpoint=Checkpoint(args.out / "run.safetensors", every=100, resume=True),
     )  # fmt: skip
     draw(history).savefig(args.out / "curves.png", dpi=120)
     mg.save(model, args.out / "model.safetensors")

@@ -25,7 +25,12 @@ class CheckpointError(ValueError):
     """A checkpoint file is damaged, or holds something that cannot be saved."""
 
 
-def _safetensors() -> Any:
+def safetensors_library() -> Any:
+    """The library that reads and writes the files.
+
+    Raises:
+        ImportError: it is not installed.
+    """
     try:
         import safetensors
         import safetensors.numpy
@@ -41,7 +46,7 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
         CheckpointError: something else is in there; the message names where.
         ImportError: safetensors is not installed.
     """
-    library = _safetensors()
+    library = safetensors_library()
     arrays: dict[str, np.ndarray] = {}
     structure = _take_apart(state.state_dict() if isinstance(state, Module) else state, "", arrays)
     data = library.numpy.save(arrays, {_STRUCTURE: json.dumps(structure)})
@@ -65,7 +70,7 @@ def load(path: str | os.PathLike[str]) -> Any:
         CheckpointError: the file is damaged, or is no safetensors file.
         FileNotFoundError, ImportError
     """
-    library = _safetensors()
+    library = safetensors_library()
     try:
         with library.safe_open(os.fspath(path), framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict

@@ -20,7 +20,7 @@ from minigrad.core.graph import array_of
 from minigrad.core.modes import no_grad
 from minigrad.models.mlp import MLP
 from minigrad.nn import functional as F
-from minigrad.nn.module import Module
+from minigrad.nn.module import Module, evaluating
 from minigrad.tensor import Tensor
 from minigrad.transforms import grad
 
@@ -118,12 +118,8 @@ class GAN:
 
     def sample(self, n: int) -> Tensor:
         """n examples of the generator's, in evaluation mode."""
-        mode = self.generator.training
-        self.generator.eval()
-        with no_grad():
-            made = self.generator(self.noise(n))
-        self.generator.train(mode)
-        return made
+        with no_grad(), evaluating(self.generator):
+            return self.generator(self.noise(n))
 
     def payoff(self, real: Tensor) -> Payoff:
         """The game on a batch of real examples and as many fakes."""

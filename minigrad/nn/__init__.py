@@ -29,7 +29,7 @@ from minigrad.nn.losses import (
     MSELoss,
     NLLLoss,
 )
-from minigrad.nn.module import Buffer, Module, Parameter, StateDictError, functional_call
+from minigrad.nn.module import Buffer, Module, Parameter, StateDictError, evaluating, functional_call
 from minigrad.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm
 from minigrad.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d, PixelShuffle, Upsample
 from minigrad.nn.recurrent import GRUCell, LSTMCell, RNNCell
@@ -86,6 +86,7 @@ __all__ = [
     "Tanh",
     "Threshold",
     "Upsample",
+    "evaluating",
     "functional",
     "functional_call",
     "init",

@@ -231,6 +231,29 @@ def _once(named: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
 
 
 @contextmanager
+def evaluating(module: Module) -> Iterator[None]:
+    """Inside the block, the module is in evaluation mode; after it, whatever happens there, each of its parts is in its
+    own mode again, also where they differ (a frozen layer's statistics, say).
+
+    >>> part = Module().eval()
+    >>> whole = Module()
+    >>> whole.part = part
+    >>> with evaluating(whole):
+    ...     whole.training, part.training
+    (False, False)
+    >>> whole.training, part.training
+    (True, False)
+    """
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+@contextmanager
 def swapped(module: Module, values: Mapping[str, Any]) -> Iterator[None]:
     """Inside the block, the module's parameters and buffers named in ``values`` are these."""
     own = dict(module._named((Parameter, Buffer)))

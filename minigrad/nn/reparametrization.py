@@ -16,7 +16,7 @@ from minigrad.arrays.random import generator
 from minigrad.core.graph import array_of
 from minigrad.core.modes import no_grad
 from minigrad.nn.conv import _Transposed
-from minigrad.nn.module import Buffer, Module, Parameter
+from minigrad.nn.module import Buffer, Module, Parameter, evaluating
 from minigrad.tensor import Tensor
 
 
@@ -129,10 +129,8 @@ def remove_parametrizations(module: Any, name: str = "weight") -> Any:
     parts = vars(module).get("parametrizations")
     if parts is None or name not in vars(parts):
         raise ValueError(f"{type(module).__name__}.{name} is not reparametrized")
-    mode = module.training
-    with no_grad():
-        value = Parameter(module.eval().__getattr__(name).array.copy())
-    module.train(mode)
+    with no_grad(), evaluating(module):  # in training, a reading moves the singular vectors
+        value = Parameter(getattr(module, name).array.copy())
     delattr(parts, name)
     if not list(parts.children()):
         del module.parametrizations

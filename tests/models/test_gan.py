@@ -110,8 +110,12 @@ def test_callback_stops_and_samples_are_in_evaluation_mode():
     assert seen == [0, 1, 2, 3]
     assert len(values) == 4
     running = G[1].running_mean.numpy().copy()
+    G[1].eval()
     assert gan.sample(5).shape == (5, 1)
-    assert G.training
+    assert [part.training for part in G.modules()] == [True, True, False, True], "each part is in its own mode again"
+    np.testing.assert_array_equal(G[1].running_mean.numpy(), running)
+    G[1].train()
+    assert not gan.sample(5).requires_grad
     np.testing.assert_array_equal(G[1].running_mean.numpy(), running)
 
 

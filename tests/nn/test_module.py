@@ -6,6 +6,8 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import nn
@@ -138,6 +140,25 @@ def test_train_eval_freeze_and_zero_grad():
     assert net[0].weight.grad is not None
     net.zero_grad()
     assert net[0].weight.grad is None
+
+
+@given(st.lists(st.booleans(), min_size=5, max_size=5), st.booleans())
+def test_evaluating_gives_each_part_its_own_mode_back(modes, fails):
+    net = Net()
+    for module, mode in zip(net.modules(), modes, strict=True):
+        module.training = mode
+    try:
+        with nn.evaluating(net):
+            assert not any(module.training for module in net.modules())
+            with nn.evaluating(net.rest):
+                pass
+            assert not any(module.training for module in net.modules())
+            net.train()  # whatever happens in there
+            if fails:
+                raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        assert fails
+    assert [module.training for module in net.modules()] == modes
 
 
 def test_apply_visits_parts_first():

@@ -97,6 +97,14 @@ def test_training_and_removal():
         np.testing.assert_allclose(layer(x).numpy(), y, rtol=1e-6)
 
 
+def test_removal_leaves_the_modes_of_other_parts():
+    cell = nn.spectral_norm(nn.spectral_norm(nn.RNNCell(2, 3), "weight_ih"), "weight_hh")
+    frozen = cell.parametrizations.weight_hh.eval()
+    nn.remove_parametrizations(cell, "weight_ih")
+    assert cell.training
+    assert not frozen.training
+
+
 def test_errors():
     layer = nn.weight_norm(nn.Linear(2, 2))
     with pytest.raises(ValueError, match="reparametrized already, by WeightNorm"):
