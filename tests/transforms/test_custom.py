@@ -174,7 +174,7 @@ def test_clipped_gradients_with_options_by_name():
     assert clipped.__name__ == "clipped"
     assert clipped.__doc__ == "Whatever the activation, with a clipped gradient."
     x = np.array([-3.0, 0.5])
-    slope = lambda **options: mg.grad(lambda x: (clipped(mg.tanh, x=x, **options) * np.array([5.0, 0.1])).sum())(x)
+    slope = lambda **options: mg.grad(lambda x: (clipped(mg.tanh, x=x, **options) * mg.tensor([5.0, 0.1])).sum())(x)
     same(slope(), np.array([1.0, 0.1]))
     same(slope(bound=2.0), np.array([2.0, 0.1]))
     same(clipped(mg.tanh, x), np.tanh(x))
