@@ -20,7 +20,7 @@ import numpy as np
 
 from minigrad.arrays.backend import find_backend
 from minigrad.core.errors import GraphError
-from minigrad.core.graph import Op, Variable, apply, array_of, wrap
+from minigrad.core.graph import Op, Variable, apply, wrap
 from minigrad.core.modes import enable_grad, is_grad_enabled
 from minigrad.creation import zeros_like
 from minigrad.tensor import Tensor
@@ -320,7 +320,9 @@ def _vjp(asked: list[int], g: Any, y: Any, *inputs: Any) -> list[Any]:
     ]
     cotangents = [leaves[k] for k in call.arguments.places]
     cotangents = [zeros_like(x) if c is None else c for c, x in zip(cotangents, xs, strict=True)]
-    return cotangents if again else [array_of(c) for c in cotangents]
+    return (
+        cotangents if again else [c.array.copy() for c in cotangents]
+    )  # bwd may return one array twice, or an argument
 
 
 def _as_tensor(x: Any) -> Any:

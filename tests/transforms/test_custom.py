@@ -1,5 +1,6 @@
 """Functions with a derivative of their own: the protocol, every order and transformation, and the errors."""
 
+import weakref
 from functools import partial
 
 import numpy as np
@@ -149,6 +150,38 @@ def test_a_residual_that_is_the_result_itself():
     f.defvjp(lambda x: (lambda y: (y, y))(f(x)), lambda y, g: (g * y,))
     for derivative in (mg.grad(f), mg.grad(mg.grad(f)), mg.grad(mg.grad(mg.grad(f)))):
         assert derivative(0.3).item() == pytest.approx(np.exp(0.3))
+
+
+def test_cotangents_share_memory_with_nothing():
+    f = mg.custom_vjp(lambda x, y: (x * x).sum() / 2 + y.sum())
+    f.defvjp(lambda x, y: (f(x, y), x), lambda x, g: (x, x))
+    x, y = mg.ones(3, requires_grad=True), mg.ones(3, requires_grad=True)
+    f(x, y).backward()
+    x.grad[:] = 2.0
+    assert (x.tolist(), y.grad.tolist(), x.grad.tolist()) == ([1, 1, 1], [1, 1, 1], [2, 2, 2])
+
+
+def test_a_checkpoint_keeps_no_residuals():
+    alive = []
+
+    def fwd(x):
+        kept = mg.cos(x)
+        alive.append(weakref.ref(kept))
+        return mg.sin(x), kept
+
+    f = mg.custom_vjp(mg.sin)
+    f.defvjp(fwd, lambda c, g: (g * c,))
+    x = mg.ones(3, requires_grad=True)
+    y = mg.checkpoint(lambda x: f(x) * 2)(x)
+    assert alive[0]() is None
+    y.sum().backward()
+    same(x.grad, 2 * np.cos(np.ones(3)))
+    assert len(alive) == 2
+    assert alive[1]() is None
+    z = f(x)
+    assert alive[2]() is not None
+    z.sum().backward()  # and a graph that was walked has let go of them
+    assert alive[2]() is None
 
 
 def test_the_rule_is_used_and_fwd_runs_once():

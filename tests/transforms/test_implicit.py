@@ -216,6 +216,25 @@ def test_inside_a_checkpoint_and_a_custom_rule():
             assert order(4.0).item() == pytest.approx(expected(4.0).item())
 
 
+@solver
+def test_equations_made_of_derivatives_checkpoints_and_custom_rules(options, rng):
+    """The minimum of sum(cosh(x) - a x) is arcsinh a."""
+    cosh = mg.custom_vjp(mg.cosh)
+    cosh.defvjp(lambda x: (mg.cosh(x), mg.sinh(x)), lambda s, g: (g * s,))
+
+    def minimum(a):
+        objective = mg.checkpoint(lambda x: (cosh(x) - a * x).sum())
+        return implicit_root(mg.grad(objective), mg.arcsinh(a).detach(), **options)
+
+    A = rng.standard_normal((4, 2))
+    for transform in (
+        lambda f: mg.jacobian(f)(A[0]),
+        lambda f: mg.hessian(lambda a: (f(a) ** 2).sum())(A[0]),
+        lambda f: mg.vmap(mg.jacobian(f))(A),
+    ):
+        same(transform(minimum), transform(mg.arcsinh), 1e-6)
+
+
 def test_many_unknowns_need_no_jacobian():
     """2000 unknowns, by the default choice: a Jacobian would have 4 million entries."""
     n = 2 * implicit.DENSE
