@@ -20,7 +20,7 @@ import numpy as np
 
 from minigrad.arrays.backend import find_backend
 from minigrad.core.errors import GraphError
-from minigrad.core.graph import Op, Variable, apply, wrap
+from minigrad.core.graph import Op, Variable, apply, reachable, wrap
 from minigrad.core.modes import enable_grad, is_grad_enabled
 from minigrad.creation import zeros_like
 from minigrad.tensor import Tensor
@@ -82,7 +82,7 @@ class _Custom:
     def check_no_closure(self, what: str, out: Any) -> Any:
         """``out``, unless it is tracked: made of untracked arguments, it depends on something else."""
         for y in flatten(out)[0]:
-            if isinstance(y, Variable) and y.tracked:
+            if isinstance(y, Variable) and reachable([y])[1]:
                 raise GraphError(
                     f"{self.name}: {what} reads a tensor that requires gradients and is not one of its arguments (a "
                     f"result of shape {y.shape} depends on it). A custom rule has cotangents for arguments only, so "
