@@ -70,7 +70,6 @@ def checkpoint(fun: Callable[..., Any]) -> Callable[..., Any]:
         inputs = list({key(x): x for x in given}.values())
         del results, renewed
         y = apply(CHECKPOINT, (*inputs, *captured, call))
-        call.value = None
         for i, part in zip(tracked, call.layout.split(y), strict=True):
             outputs[i] = part
         return rebuild_out(outputs)
@@ -83,7 +82,7 @@ class _Checkpoint(Call):
 
     def __init__(self, program: Program, layout: Layout, arguments: int) -> None:
         self.program, self.layout, self.arguments = program, layout, arguments
-        self.value: Any = None  # the result, when it is known already
+        self.value: Any = None  # the joined results, until the forward hands them on
 
     def run(self, inputs: Any) -> list[Any]:
         return self.program(inputs[: self.arguments], inputs[self.arguments :])
@@ -91,10 +90,11 @@ class _Checkpoint(Call):
 
 def _forward(*inputs: Any) -> Any:
     *arrays, call = inputs
-    if call.value is not None:
-        return call.value
-    with no_grad():
-        return call.layout.join(call.run([wrap(x) for x in arrays])).array
+    value, call.value = call.value, None
+    if value is None:  # in a program, which computes again
+        with no_grad():
+            value = call.layout.join(call.run([wrap(x) for x in arrays])).array
+    return value
 
 
 def _vjp(asked: list[int], g: Any, y: Any, *inputs: Any) -> list[Any]:

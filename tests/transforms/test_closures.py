@@ -90,6 +90,21 @@ def test_the_whole_call_can_be_inside():
     assert program([x], captured)[0].item() == y.item()
 
 
+def test_variables_may_be_results():
+    w = mg.tensor(2.0, requires_grad=True)
+    since = mark()
+    x = mg.exp(w)
+    y = w * x * x
+    program, captured = convert([y, x], [x], since)
+    assert len(captured) == 1
+    assert captured[0] is w
+    for v in (x, fresh(x)):
+        value, same_x = program([v], [w])
+        assert same_x is v
+        assert mg.gradients(value, v, retain_graph=True).item() == pytest.approx(4 * np.exp(2))
+        assert mg.gradients(value, w).item() == pytest.approx((5 if v is x else 1) * np.exp(4))
+
+
 def test_tensors_that_share_a_node_are_one():
     w = mg.tensor([1.0, 2.0], requires_grad=True)
     earlier = w * w

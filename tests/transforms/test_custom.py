@@ -195,7 +195,7 @@ def test_the_rule_is_used_and_fwd_runs_once():
 
 
 def test_clipped_gradients_with_options_by_name():
-    @partial(mg.custom_vjp, nondiff_argnums=(0, 2))
+    @partial(mg.custom_vjp, nondiff_argnums=(2, 0))
     def clipped(activation, x, bound=1.0):
         """Whatever the activation, with a clipped gradient."""
         return activation(x)
