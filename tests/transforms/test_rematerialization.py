@@ -222,7 +222,7 @@ def test_no_intermediate_result_stays_alive(tracked):
 @host_only
 def test_memory_falls_from_all_blocks_to_one():
     """n blocks of k results each: n k arrays are kept without checkpoints; with them n, and k for a while."""
-    n, k, size = 10, 10, 200_000
+    n, k, size = 10, 10, 50_000
 
     def block(x):
         for _ in range(k):
