@@ -165,6 +165,8 @@ from minigrad.ops.shapes import (
 from minigrad.serialization import CheckpointError, load, save
 from minigrad.tensor import Tensor
 from minigrad.transforms.autodiff import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from minigrad.transforms.custom import custom_jvp, custom_vjp
+from minigrad.transforms.rematerialization import checkpoint
 from minigrad.transforms.vmap import vmap
 
 if TYPE_CHECKING:  # editors and type checkers see these at once, ...
@@ -223,6 +225,7 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "broadcast_to",
     "ceil",
+    "checkpoint",
     "cholesky",
     "clip",
     "concatenate",
@@ -231,6 +234,8 @@ __all__ = [
     "cosh",
     "cross_entropy",
     "cumsum",
+    "custom_jvp",
+    "custom_vjp",
     "data",
     "det",
     "detect_anomaly",

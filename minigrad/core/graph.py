@@ -129,6 +129,11 @@ _NO_PARAMS: dict[str, Any] = {}
 _tensor: Any = Variable  # the class of the outputs, set by minigrad.tensor: the engine needs no operators of its own
 
 
+def mark() -> int:
+    """A rank between what has been recorded and what will be: every node from here on has a higher one."""
+    return _next_rank()
+
+
 def outputs_are(cls: type) -> None:
     """Make ``apply`` wrap its results in this class."""
     global _tensor

@@ -1,6 +1,24 @@
-"""Transformations of functions: derivatives (autodiff), one example to many (vmap), and the trees both work on."""
+"""Transformations of functions: derivatives (autodiff), one example to many (vmap), and the trees both work on.
+
+Derivatives of one's own (custom), recomputed (rematerialization), or of solutions (implicit) rest on closures.py.
+"""
 
 from minigrad.transforms.autodiff import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from minigrad.transforms.custom import custom_jvp, custom_vjp
+from minigrad.transforms.rematerialization import checkpoint
 from minigrad.transforms.vmap import vmap
 
-__all__ = ["grad", "gradients", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp", "vmap"]
+__all__ = [
+    "checkpoint",
+    "custom_jvp",
+    "custom_vjp",
+    "grad",
+    "gradients",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]

