@@ -20,6 +20,7 @@ from minigrad.core.graph import apply, array_of, levels, outputs_are, wrap
 from minigrad.core.modes import is_grad_enabled
 from minigrad.core.table import NUMPY, op, primitive
 from minigrad.operators import Operators
+from minigrad.ops.elementwise import astype
 from minigrad.ops.indexing import getitem
 
 _getitem = primitive(getitem)
@@ -175,13 +176,17 @@ class Tensor(Operators):
             array.flags.writeable = False  # writing here would go unnoticed by the graph
         return array
 
-    def item(self) -> Any:
+    def item(self) -> float:
         """The only entry, as a Python number."""
         if levels(self):
             raise TypeError("inside vmap a value is not one number: it stands for many examples at once")
         if self.size != 1:
             raise ValueError(f"item: a tensor of shape {self.shape} is not one number")
         return self.array.item()
+
+    def astype(self, dtype: Any) -> Tensor:
+        """The same numbers with another dtype; the gradient is cast back."""
+        return self if self.dtype == dtype else astype(self, dtype)
 
     def to(self, backend: str) -> Tensor:
         """This tensor on another backend; gradients find their way back.
@@ -192,7 +197,7 @@ class Tensor(Operators):
         _backend.get_backend(backend)
         return self if backend == self.backend else to(self, name=backend)
 
-    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+    def __array__(self, *args: Any, **kwargs: Any) -> None:  # None, so that no type checker believes in it
         raise TypeError(
             "a tensor is not converted to an array silently, because that would cut the graph: say .numpy()"
         )

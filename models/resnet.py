@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from minigrad import nn
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
+from minigrad.ops.shapes import pad
 from minigrad.tensor import Tensor
 
 Norm = Callable[[int], Module]
@@ -45,7 +44,7 @@ class ZeroPadding(Module):
         if self.stride > 1:
             x = F.avg_pool2d(x, self.stride) if self.pool else x[:, :, :: self.stride, :: self.stride]
         before = self.added // 2
-        y: Any = np.pad(x.transpose((0, 2, 3, 1)), ((0, 0), (0, 0), (0, 0), (before, self.added - before)))
+        y = pad(x.transpose((0, 2, 3, 1)), ((0, 0), (0, 0), (0, 0), (before, self.added - before)))
         return y.transpose((0, 3, 1, 2))  # channels last in memory, as the convolutions like them
 
     def extra_repr(self) -> str:

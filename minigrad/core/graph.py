@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -109,6 +109,12 @@ class Variable:
         return self.array.shape
 
 
+if TYPE_CHECKING:  # what operations return, for those who read annotations; Python is told by outputs_are
+    from minigrad.tensor import Tensor
+else:
+    Tensor = Variable
+
+
 class Node:
     """One recorded application of an operation: what the walk back needs to differentiate it."""
 
@@ -189,7 +195,7 @@ def check_untracked(name: str, options: Iterable[Any]) -> None:
             raise no_derivative_by(name, x.shape)
 
 
-def wrap(array: Array) -> Any:
+def wrap(array: Array) -> Tensor:
     """A constant tensor around ``array``, skipping the constructor's checks."""
     x = _tensor.__new__(_tensor)
     x.array = np.asarray(array) if isinstance(array, np.generic) else array  # NumPy turns 0-d results into scalars
@@ -207,7 +213,7 @@ def levels(x: Any) -> tuple[int, ...]:
     return getattr(x.array if isinstance(x, Variable) else x, "levels", ())
 
 
-def remember(node: Node) -> Any:
+def remember(node: Node) -> Tensor:
     """The output of ``node`` as a tensor again, still attached to the graph."""
     y = wrap(node.out)
     y.node, y.tracked = node, True

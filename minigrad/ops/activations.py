@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.core.graph import Tensor
 from minigrad.core.table import composite, op
 from minigrad.ops.choices import clip, where
 from minigrad.ops.elementwise import erf, negative
@@ -70,7 +71,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
 
 
 @composite()
-def selu(x: Any) -> Any:
+def selu(x: Any) -> Tensor:
     """SELU_SCALE * elu(x, SELU_ALPHA), the self-normalizing elu.
 
     Its two constants make mean 0 and variance 1 a fixed point: normal numbers come out as they went in.
@@ -114,7 +115,7 @@ def softplus(x: Any, beta: float = 1.0) -> Any:
 
 
 @composite()
-def log_sigmoid(x: Any) -> Any:
+def log_sigmoid(x: Any) -> Tensor:
     """log(sigmoid(x)) = -softplus(-x), without the underflow.
 
     >>> import minigrad as mg
@@ -153,7 +154,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
 
 
 @composite()
-def hard_tanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
+def hard_tanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """x limited to [min_val, max_val], of slope 1 inside, both ends included, and 0 outside.
 
     >>> import minigrad as mg
@@ -164,7 +165,7 @@ def hard_tanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
 
 
 @composite()
-def threshold(x: Any, threshold: float, value: float) -> Any:
+def threshold(x: Any, threshold: float, value: float) -> Tensor:
     """x where x > threshold, ``value`` elsewhere; of slope 1 and 0.
 
     >>> import minigrad as mg

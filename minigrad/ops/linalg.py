@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from minigrad.core.backward import sum_rows
+from minigrad.core.graph import Tensor
 from minigrad.core.table import composite, op
 from minigrad.ops.shapes import diagonal, reshape, transpose
 
@@ -88,7 +89,7 @@ def linear(x: Any, W: Any, b: Any = None) -> Any:
 
 
 @composite(np.dot)
-def dot(a: Any, b: Any) -> Any:
+def dot(a: Any, b: Any) -> Tensor:
     """sum_k a_..k b_..k.: the last axis of ``a`` against the last but one of ``b``, in every combination of the others.
 
     Raises:
@@ -104,7 +105,7 @@ def dot(a: Any, b: Any) -> Any:
 
 
 @composite(np.outer)
-def outer(a: Any, b: Any) -> Any:
+def outer(a: Any, b: Any) -> Tensor:
     """a_i b_j of the flattened arguments.
 
     >>> import minigrad as mg
@@ -116,7 +117,7 @@ def outer(a: Any, b: Any) -> Any:
 
 
 @composite(np.tensordot)
-def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
     """The sum of products over pairs of axes: the last ``axes`` of a with the first of b, or the given pairs.
 
     The result has the axes of a that are left, then those of b.
@@ -234,8 +235,8 @@ def detsign(A: Any) -> Any:
 class SlogdetResult(NamedTuple):
     """The sign and the logarithm of the absolute value of a determinant."""
 
-    sign: Any
-    logabsdet: Any
+    sign: Tensor
+    logabsdet: Tensor
 
 
 @composite(np.linalg.slogdet)
@@ -306,7 +307,7 @@ def contract(*operands: Any, subscripts: str) -> Any:
 
 
 @composite(np.einsum)
-def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
+def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Tensor:
     """Einstein summation, as ``numpy.einsum``: with ``...``, repeated letters and an implicit output.
 
     ``optimize`` is NumPy's, and ignored: the order of three or more operands is always optimized.

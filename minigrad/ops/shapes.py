@@ -10,7 +10,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from minigrad.arrays.backend import to_numpy
 from minigrad.arrays.dtypes import as_operand
-from minigrad.core.graph import array_of
+from minigrad.core.graph import Tensor, array_of
 from minigrad.core.table import composite, op
 
 
@@ -31,7 +31,7 @@ def reshape(x: Any, shape: int | tuple[int, ...]) -> Any:
 
 
 @composite(np.ravel)
-def ravel(x: Any) -> Any:
+def ravel(x: Any) -> Tensor:
     """``x`` as one axis, in row-major order.
 
     >>> import minigrad as mg
@@ -114,7 +114,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
 
 
 @composite(np.moveaxis)
-def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
+def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
     """``x`` with the axes ``source`` at the places ``destination``; the others keep their order.
 
     Raises:
@@ -188,7 +188,7 @@ def triu(x: Any, k: int = 0) -> Any:
 
 
 @composite(np.diagonal)
-def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     """x_{i, i + offset} of the matrices on two axes, as the last axis of the result.
 
     In a flattened (n, m) matrix, one step down the diagonal is a stride of m + 1, so it is a slice.
@@ -207,7 +207,7 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 
 @composite(np.trace)
-def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     """sum_i x_{i, i + offset}: the sum of the diagonal of the matrices on two axes.
 
     >>> import minigrad as mg
@@ -215,11 +215,11 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     Tensor([[1., 0.],
             [0., 1.]])
     """
-    return np.sum(diagonal(x, offset, axis1, axis2), axis=-1)
+    return diagonal(x, offset, axis1, axis2).sum(axis=-1)
 
 
 @composite(np.split)
-def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
+def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     """Views of consecutive pieces along ``axis``: so many equal ones, or those between the given indices.
 
     Raises:
@@ -266,7 +266,7 @@ def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Any:
 
 
 @composite(np.stack)
-def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
+def stack(arrays: Sequence[Any], axis: int = 0) -> Tensor:
     """Arrays of one shape joined along a new axis, which stands at ``axis`` in the result.
 
     Raises:
@@ -319,7 +319,7 @@ def pad(
 
 
 @composite(np.tile)
-def tile(x: Any, reps: int | Sequence[int]) -> Any:
+def tile(x: Any, reps: int | Sequence[int]) -> Tensor:
     """``x`` repeated as a whole ``reps`` times along each axis; the shorter of shape and ``reps`` gets leading ones.
 
     >>> import minigrad as mg
@@ -336,7 +336,7 @@ def tile(x: Any, reps: int | Sequence[int]) -> Any:
 
 
 @composite(np.repeat)
-def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
+def repeat(x: Any, repeats: Any, axis: int | None = None) -> Tensor:
     """Each entry along ``axis`` (None: of the flattened array) repeated in place.
 
     ``repeats`` is one number, or one per entry of the axis.
