@@ -46,9 +46,12 @@ class Operators(Variable):
 
     __slots__ = ()
 
-    item: Any
+    item: Any  # these are tensor.py's
     numpy: Any
+    astype: Any
     __getitem__: Any
+    __array_ufunc__: Any
+    __array_function__: Any
 
     # --------------------------------------------------------------------------------------------- description
     @property

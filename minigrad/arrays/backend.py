@@ -21,6 +21,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+Array = Any  # an array to compute with: NumPy's annotations ask for a numpy.ndarray, and would refuse all others
+
 
 class ArrayProtocol(Protocol):
     """What an array type must offer, besides operators, for NumPy's functions and the rules of operations to reach it.
@@ -45,33 +47,32 @@ class ArrayProtocol(Protocol):
         """The type of the entries."""
 
     @property
-    def T(self) -> ArrayProtocol:
+    def T(self) -> Array:
         """The axes reversed."""
 
-    def reshape(self, shape: Any, /) -> ArrayProtocol:
+    def reshape(self, shape: Any, /) -> Array:
         """The same entries in another shape."""
 
-    def swapaxes(self, axis1: int, axis2: int, /) -> ArrayProtocol:
+    def swapaxes(self, axis1: int, axis2: int, /) -> Array:
         """Two axes exchanged."""
 
-    def astype(self, dtype: Any, /) -> ArrayProtocol:
+    def astype(self, dtype: Any, /) -> Array:
         """The same numbers with another dtype."""
 
-    def copy(self) -> ArrayProtocol:
+    def copy(self) -> Array:
         """The same numbers in memory of their own."""
 
-    def sum(self, axis: Any = None) -> Any:
+    def sum(self, axis: Any = None) -> Array:
         """The sum over ``axis``."""
 
-    def max(self, axis: Any = None) -> Any:
+    def max(self, axis: Any = None) -> Array:
         """The largest entry along ``axis``."""
 
-    def __getitem__(self, index: Any, /) -> Any: ...
+    def __getitem__(self, index: Any, /) -> Array: ...
     def __array_ufunc__(self, ufunc: np.ufunc, method: Any, /, *inputs: Any, **kwargs: Any) -> Any: ...
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any, /) -> Any: ...
 
 
-Array = Any  # such an array where we compute with it: NumPy's annotations ask for numpy.ndarray and refuse all others
 TensorLike = ArrayProtocol | np.generic | float | list[Any] | tuple[Any, ...]  # what stands beside a tensor in a sum
 
 

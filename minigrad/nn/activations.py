@@ -7,12 +7,13 @@ from typing import Any
 
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
+from minigrad.tensor import Tensor
 
 
 class Activation(Module):
     """An activation function applied to every entry; keyword arguments are its settings."""
 
-    function: Callable[..., Any]
+    function: Callable[..., Tensor]
     defaults: dict[str, Any] = {}  # noqa: RUF012 - read only
 
     def __init__(self, *args: Any, **settings: Any) -> None:
@@ -27,14 +28,14 @@ class Activation(Module):
         if missing:
             raise TypeError(f"{type(self).__name__} needs {', '.join(missing)}")
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return type(self).function(x, **self.settings) if self.settings else type(self).function(x)
 
     def extra_repr(self) -> str:
         return ", ".join(f"{k}={v!r}" for k, v in self.settings.items() if v != self.defaults[k])
 
 
-def _activation(name: str, function: Callable[..., Any], **defaults: Any) -> type[Activation]:
+def _activation(name: str, function: Callable[..., Tensor], **defaults: Any) -> type[Activation]:
     summary = (function.__doc__ or "").strip()
     return type(
         name,

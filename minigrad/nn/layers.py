@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Generic, Self, TypeVar, overload
 
 import numpy as np
 
-from minigrad.arrays.backend import unwrapped
+from minigrad.arrays.backend import ArrayProtocol, unwrapped
 from minigrad.arrays.dtypes import get_default_dtype
 from minigrad.core.graph import array_of
 from minigrad.nn import init
@@ -16,6 +16,8 @@ from minigrad.nn.functional import dropout
 from minigrad.nn.module import Module, Parameter
 from minigrad.ops.linalg import linear
 from minigrad.tensor import Tensor
+
+M = TypeVar("M", bound=Module)
 
 
 class Linear(Module):
@@ -40,7 +42,7 @@ class Linear(Module):
         if self.bias is not None:
             init.uniform_(self.bias, -bound, bound)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: ArrayProtocol) -> Tensor:
         return linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
@@ -66,7 +68,7 @@ class Embedding(Module):
         self.weight = Parameter(np.empty((num_embeddings, embedding_dim), dtype or get_default_dtype()))
         init.normal_(self.weight)
 
-    def forward(self, indices: Any) -> Tensor:
+    def forward(self, indices: ArrayProtocol) -> Tensor:
         numbers = unwrapped(array_of(indices))
         if numbers.dtype.kind not in "iu":
             raise TypeError(f"Embedding needs integers, not {numbers.dtype}")
@@ -94,7 +96,7 @@ class Flatten(Module):
 class Identity(Module):
     """x -> x."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return x
 
 
@@ -122,7 +124,7 @@ class Sequential(Module):
                 raise TypeError(f"Sequential takes modules, but argument {i} is a {type(module).__name__}")
             setattr(self, str(i), module)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         for _, module in self.children():
             x = module(x)
         return x
@@ -133,28 +135,39 @@ class Sequential(Module):
     def __iter__(self) -> Iterator[Module]:
         return (module for _, module in self.children())
 
-    def __getitem__(self, index: int | slice) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequential: ...
+    def __getitem__(self, index: int | slice) -> Module:
         picked = list(self)[index]
         return Sequential(*picked) if isinstance(picked, list) else picked
 
 
-class ModuleList(Module):
-    """A list of modules whose parameters are found."""
+class ModuleList(Module, Generic[M]):
+    """A list of modules whose parameters are found; of one class, type checkers know what calling them returns."""
 
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
+    def __init__(self, modules: Iterable[M] = ()) -> None:
         for module in modules:
             self.append(module)
 
-    def append(self, module: Module) -> ModuleList:
+    def append(self, module: M) -> Self:
         """Add a module at the end; returns the list."""
         if not isinstance(module, Module):
             raise TypeError(f"ModuleList holds modules, not a {type(module).__name__}")
         setattr(self, str(len(self)), module)
         return self
 
-    __len__ = Sequential.__len__
-    __iter__ = Sequential.__iter__
+    def __len__(self) -> int:
+        return len(list(self.children()))
 
-    def __getitem__(self, index: int | slice) -> Any:
+    def __iter__(self) -> Iterator[M]:
+        return (module for _, module in self.children())  # type: ignore[misc]
+
+    @overload
+    def __getitem__(self, index: int) -> M: ...
+    @overload
+    def __getitem__(self, index: slice) -> ModuleList[M]: ...
+    def __getitem__(self, index: int | slice) -> M | ModuleList[M]:
         picked = list(self)[index]
         return ModuleList(picked) if isinstance(picked, list) else picked

@@ -6,7 +6,7 @@ Each forward is written so that no exponential overflows: exp is only taken of n
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -125,7 +125,7 @@ def log_sigmoid(x: Any) -> Tensor:
     return negative(softplus(negative(x)))
 
 
-def _gelu_slope(x: Any, approximate: str) -> Any:
+def _gelu_slope(x: Any, approximate: Literal["none", "tanh"]) -> Any:
     if approximate == "none":
         return 0.5 * (1 + erf(SQRT_HALF * x)) + x * (INV_SQRT_2PI * np.exp(-0.5 * x * x))
     t = np.tanh(SQRT_2_OVER_PI * (x + CUBIC * x * x * x))
@@ -133,7 +133,7 @@ def _gelu_slope(x: Any, approximate: str) -> Any:
 
 
 @op(lambda g, y, x, approximate="none": g * _gelu_slope(x, approximate))
-def gelu(x: Any, approximate: str = "none") -> Any:
+def gelu(x: Any, approximate: Literal["none", "tanh"] = "none") -> Any:
     """x Phi(x), with Phi the standard normal distribution function; of slope Phi(x) + x phi(x), phi its density.
 
     ``approximate="tanh"`` takes (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2 for Phi(x), as Hendrycks & Gimpel do.

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from minigrad.arrays.backend import TensorLike
 from minigrad.core.backward import sum_rows
 from minigrad.core.graph import Tensor
 from minigrad.core.table import composite, op
@@ -53,7 +54,7 @@ def _matmul_b(g: Any, y: Any, a: Any, b: Any) -> Any:
 
 
 @op(_matmul_a, _matmul_b, forward=np.matmul)
-def matmul(a: Any, b: Any) -> Any:
+def matmul(a: TensorLike, b: TensorLike) -> Any:
     """The matrix product ``a @ b``: sum_k a_ik b_kj, of shapes (..., n, k) and (..., k, m) to (..., n, m).
 
     A first argument of one axis is a row, a second one a column; their axis is gone from the result.
@@ -148,7 +149,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
 
 # --------------------------------------------------------------------------------------- solving and factorizing
 @op(lambda g, y, A: -T(y) @ g @ T(y), forward=np.linalg.inv)
-def inv(A: Any) -> Any:
+def inv(A: TensorLike) -> Any:
     """The inverse of each square matrix on the last two axes: A of shape (..., n, n), the result too.
 
     Raises:
@@ -193,7 +194,7 @@ def solve(A: Any, b: Any) -> Any:
 
 
 @op(lambda g, y, A: col(col(g * y)) * T(inv(A)), forward=np.linalg.det)
-def det(A: Any) -> Any:
+def det(A: TensorLike) -> Any:
     """The determinant of each square matrix on the last two axes: A of shape (..., n, n), the result (...).
 
     Its gradient is det(A) A^-T, so a singular matrix has a determinant, but raises LinAlgError on the way back.
@@ -262,7 +263,7 @@ def _cholesky_rule(g: Any, L: Any, A: Any) -> Any:
 
 
 @op(_cholesky_rule, forward=np.linalg.cholesky)
-def cholesky(A: Any) -> Any:
+def cholesky(A: TensorLike) -> Any:
     """The lower triangular L with L L^T = A, for each symmetric positive definite A of shape (..., n, n).
 
     Only the lower triangle of A is read. The gradient is symmetric: it is that of a change of A that keeps it so.

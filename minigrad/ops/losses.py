@@ -6,7 +6,7 @@ again.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from minigrad.ops.elementwise import square
 from minigrad.ops.indexing import getitem
 from minigrad.ops.reductions import mean, sum
 from minigrad.ops.shapes import moveaxis
+
+Reduction = Literal["mean", "sum", "none"]
 
 
 @Kernel
@@ -131,7 +133,7 @@ def softmax_cross_entropy(z: Any, t: Any, smoothing: float = 0.0, total: float =
 
 
 @composite()
-def cross_entropy(logits: Any, target: Any, reduction: str = "mean", label_smoothing: float = 0.0) -> Tensor:
+def cross_entropy(logits: Any, target: Any, reduction: Reduction = "mean", label_smoothing: float = 0.0) -> Tensor:
     """-sum_k target_k log softmax(logits)_k, over classes on axis 1 (axis 0 of a single example), as in PyTorch.
 
     Args:
@@ -182,7 +184,7 @@ def sigmoid_cross_entropy(z: Any, t: Any) -> Any:
 
 
 @composite()
-def binary_cross_entropy_with_logits(logits: Any, target: Any, reduction: str = "mean") -> Tensor:
+def binary_cross_entropy_with_logits(logits: Any, target: Any, reduction: Reduction = "mean") -> Tensor:
     """-t log sigmoid(z) - (1 - t) log(1 - sigmoid(z)), of logits z and targets t in [0, 1] of the same shape.
 
     Raises:
@@ -197,7 +199,7 @@ def binary_cross_entropy_with_logits(logits: Any, target: Any, reduction: str = 
     return reduce(sigmoid_cross_entropy(logits, target), reduction)
 
 
-def binary_cross_entropy(p: Any, target: Any, reduction: str = "mean") -> Tensor:
+def binary_cross_entropy(p: Any, target: Any, reduction: Reduction = "mean") -> Tensor:
     """-t log p - (1 - t) log(1 - p), each logarithm kept above -100 as in PyTorch. Prefer the form on logits."""
     check_reduction("binary_cross_entropy", reduction)
     check_same_shape("binary_cross_entropy", p, target)
@@ -205,21 +207,21 @@ def binary_cross_entropy(p: Any, target: Any, reduction: str = "mean") -> Tensor
     return reduce(-(target * log_p + (1 - target) * log_q), reduction)
 
 
-def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:
+def mse_loss(prediction: Any, target: Any, reduction: Reduction = "mean") -> Tensor:
     """(prediction - target)^2, averaged over every entry."""
     check_reduction("mse_loss", reduction)
     check_same_shape("mse_loss", prediction, target)
     return reduce(square(prediction - target), reduction)
 
 
-def l1_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:
+def l1_loss(prediction: Any, target: Any, reduction: Reduction = "mean") -> Tensor:
     """|prediction - target|, averaged over every entry."""
     check_reduction("l1_loss", reduction)
     check_same_shape("l1_loss", prediction, target)
     return reduce(abs(prediction - target), reduction)
 
 
-def huber_loss(prediction: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Tensor:
+def huber_loss(prediction: Any, target: Any, reduction: Reduction = "mean", delta: float = 1.0) -> Tensor:
     """Quadratic within ``delta`` of the target, linear beyond: e^2/2 or delta (|e| - delta/2)."""
     check_reduction("huber_loss", reduction)
     check_same_shape("huber_loss", prediction, target)
@@ -230,7 +232,7 @@ def huber_loss(prediction: Any, target: Any, reduction: str = "mean", delta: flo
     return reduce(near * (e - 0.5 * near), reduction)
 
 
-def nll_loss(log_probabilities: Any, target: Any, reduction: str = "mean") -> Tensor:
+def nll_loss(log_probabilities: Any, target: Any, reduction: Reduction = "mean") -> Tensor:
     """-log_probabilities[n, target[n]], for class indices: what cross_entropy is after log_softmax."""
     check_reduction("nll_loss", reduction)
     target = as_operand(target, log_probabilities)
@@ -243,7 +245,7 @@ def nll_loss(log_probabilities: Any, target: Any, reduction: str = "mean") -> Te
     return reduce(-sum(picked, axis=-1), reduction)
 
 
-def kl_div(log_q: Any, p: Any, reduction: str = "mean") -> Tensor:
+def kl_div(log_q: Any, p: Any, reduction: Reduction | Literal["batchmean"] = "mean") -> Tensor:
     """p (log p - log_q), the terms of KL(p || q) from log-probabilities ``log_q``; 0 where p = 0.
 
     ``reduction="batchmean"`` divides the sum by the first axis, which is the mean divergence.

@@ -7,11 +7,12 @@ entry's weight for logsumexp.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from minigrad.arrays.backend import TensorLike
 from minigrad.arrays.dtypes import as_operand
 from minigrad.core.graph import Tensor
 from minigrad.core.table import composite, op
@@ -64,7 +65,7 @@ def _cumsum_rule(g: Any, y: Any, x: Any, axis: int | None = None) -> Any:
 
 
 @op(_cumsum_rule, forward=np.cumsum)
-def cumsum(x: Any, axis: int | None = None) -> Any:
+def cumsum(x: TensorLike, axis: int | None = None) -> Any:
     """The running sum y_i = x_0 + ... + x_i along ``axis``, or of the flattened array.
 
     >>> import minigrad as mg
@@ -258,7 +259,7 @@ def norm2(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
 
 
 @composite(np.linalg.norm)
-def norm(x: Any, ord: float | str | None = None, axis: Axes = None, keepdims: bool = False) -> Tensor:
+def norm(x: Any, ord: float | Literal["fro"] | None = None, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """(sum_i |x_i|^p)^(1/p) over ``axis``, with p = ``ord``: 2 by default, 1, any other p > 0, or infinity (max |x_i|).
 
     Over two axes (and over all, where no ``ord`` is given) it is the Frobenius norm, also called "fro".

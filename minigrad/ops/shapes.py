@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from minigrad.arrays.backend import to_numpy
+from minigrad.arrays.backend import TensorLike, to_numpy
 from minigrad.arrays.dtypes import as_operand
 from minigrad.core.graph import Tensor, array_of
 from minigrad.core.table import composite, op
@@ -42,7 +42,7 @@ def ravel(x: Any) -> Tensor:
 
 
 @op(lambda g, y, x, axis: np.reshape(g, x.shape), forward=np.expand_dims, view=True)
-def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Any:
+def expand_dims(x: TensorLike, axis: int | tuple[int, ...]) -> Any:
     """``x`` with new axes of length 1, which stand at ``axis`` in the result.
 
     >>> import minigrad as mg
@@ -53,7 +53,7 @@ def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Any:
 
 
 @op(lambda g, y, x, axis=None: np.reshape(g, x.shape), forward=np.squeeze, view=True)
-def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
+def squeeze(x: TensorLike, axis: int | tuple[int, ...] | None = None) -> Any:
     """``x`` without the axes ``axis``, which have length 1 (None: without all such).
 
     Raises:
@@ -68,7 +68,7 @@ def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
 
 # The walk sums a cotangent over broadcast axes, which is all that broadcast_to needs.
 @op(lambda g, y, x, shape: g, forward=np.broadcast_to, view=True)
-def broadcast_to(x: Any, shape: int | tuple[int, ...]) -> Any:
+def broadcast_to(x: TensorLike, shape: int | tuple[int, ...]) -> Any:
     """``x`` repeated along its axes of length 1, and along new leading axes, to fill ``shape``, without copying.
 
     Every repetition uses the same entry, so the gradient is the sum of theirs.
@@ -89,7 +89,7 @@ def _inverse(axes: Sequence[int] | None) -> Any:
 
 
 @op(lambda g, y, x, axes=None: np.transpose(g, _inverse(axes)), forward=np.transpose, view=True)
-def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
+def transpose(x: TensorLike, axes: Sequence[int] | None = None) -> Any:
     """``x`` with axis i taken from its axis axes[i] (None: the axes in reverse).
 
     Raises:
@@ -135,7 +135,7 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
 
 # ----------------------------------------------------------------------------------------- the order of entries
 @op(lambda g, y, x, axis=None: np.flip(g, axis), forward=np.flip, view=True)
-def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
+def flip(x: TensorLike, axis: int | tuple[int, ...] | None = None) -> Any:
     """``x`` with its entries in reverse order along ``axis`` (None: along every axis).
 
     >>> import minigrad as mg
@@ -164,7 +164,7 @@ def roll(x: Any, shift: int | Sequence[int], axis: int | tuple[int, ...] | None 
 
 # ---------------------------------------------------------------------------------------------- parts of arrays
 @op(lambda g, y, x, k=0: np.tril(g, k), forward=np.tril)
-def tril(x: Any, k: int = 0) -> Any:
+def tril(x: TensorLike, k: int = 0) -> Any:
     """The lower triangles of the matrices on the last two axes: 0 above the k-th diagonal.
 
     >>> import minigrad as mg
@@ -176,7 +176,7 @@ def tril(x: Any, k: int = 0) -> Any:
 
 
 @op(lambda g, y, x, k=0: np.triu(g, k), forward=np.triu)
-def triu(x: Any, k: int = 0) -> Any:
+def triu(x: TensorLike, k: int = 0) -> Any:
     """The upper triangles of the matrices on the last two axes: 0 below the k-th diagonal.
 
     >>> import minigrad as mg
@@ -295,7 +295,7 @@ def _pad_rule(g: Any, y: Any, x: Any, pad_width: Any, mode: str = "constant", co
 def pad(
     x: Any,
     pad_width: int | Sequence[int] | Sequence[Sequence[int]],
-    mode: str = "constant",
+    mode: Literal["constant"] = "constant",
     constant_values: float = 0,
 ) -> Any:
     """``x`` in a border of constant entries.
