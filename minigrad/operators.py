@@ -14,6 +14,8 @@ from minigrad.core.table import primitive
 from minigrad.ops import choices, elementwise, indexing, linalg, reductions, shapes
 from minigrad.ops.reductions import Axes
 
+__all__ = ["Operators"]
+
 Operator = Callable[[Any, TensorLike], Tensor]
 
 _equal, _not_equal = primitive(choices.equal), primitive(choices.not_equal)

@@ -13,7 +13,7 @@ import numpy as np
 
 from minigrad.arrays import backend as _backend
 from minigrad.arrays.backend import Array, unwrapped
-from minigrad.arrays.dtypes import as_array, get_default_dtype
+from minigrad.arrays.dtypes import DType, as_array, get_default_dtype
 from minigrad.core.backward import walk
 from minigrad.core.errors import GraphError, check_differentiable, nan_loss, no_rule, not_a_scalar, not_recorded
 from minigrad.core.graph import apply, array_of, levels, outputs_are, wrap
@@ -22,6 +22,8 @@ from minigrad.core.table import NUMPY, op, primitive
 from minigrad.operators import Operators
 from minigrad.ops.elementwise import astype
 from minigrad.ops.indexing import getitem
+
+__all__ = ["Tensor", "bare_index", "seed_of", "to"]
 
 _getitem = primitive(getitem)
 
@@ -45,7 +47,7 @@ class Tensor(Operators):
 
     grad: Tensor | None
 
-    def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
+    def __init__(self, data: Any, requires_grad: bool = False, dtype: DType = None) -> None:
         self.array = as_array(data, dtype)
         self.grad, self.node, self.tracked = None, None, False
         self.version = data.version if isinstance(data, Tensor) and data.array is self.array else [0]

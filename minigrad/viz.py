@@ -14,6 +14,8 @@ from minigrad.core.modes import no_grad
 from minigrad.tensor import Tensor
 from minigrad.transforms.vmap import vmap
 
+__all__ = ["plot_history", "plot_path"]
+
 
 def _figure(size: tuple[float, float]) -> Any:
     try:

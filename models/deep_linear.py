@@ -7,9 +7,12 @@ from functools import reduce
 from typing import Any
 
 from minigrad import nn
+from minigrad.arrays.dtypes import DType
 from minigrad.nn.init import BY_NAME as INITIALIZATIONS
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
+
+__all__ = ["DeepLinear"]
 
 
 class DeepLinear(Module):
@@ -25,7 +28,7 @@ class DeepLinear(Module):
     """
 
     def __init__(
-        self, sizes: Sequence[int], init: str | Callable[[Tensor], Any] = "xavier_normal", dtype: Any = None
+        self, sizes: Sequence[int], init: str | Callable[[Tensor], Any] = "xavier_normal", dtype: DType = None
     ) -> None:
         if len(sizes) < 2:
             raise ValueError(f"DeepLinear needs at least an input and an output size, not {list(sizes)}")

@@ -24,6 +24,11 @@ from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
 from minigrad.transforms import grad
 
+__all__ = [
+    "GAN", "LOSSES", "Unflatten", "dcgan_discriminator", "dcgan_generator", "gradient_penalty", "hinge",
+    "least_squares", "minimax", "mlp_discriminator", "mlp_generator", "non_saturating", "wasserstein",
+]  # fmt: skip
+
 Payoff = Any  # a scalar, or (generator's cost, discriminator's cost)
 
 

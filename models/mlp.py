@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minigrad import nn
+from minigrad.arrays.dtypes import DType
 from minigrad.nn.activations import BY_NAME as ACTIVATIONS
 from minigrad.nn.init import BY_NAME as INITIALIZATIONS
 from minigrad.tensor import Tensor
+
+__all__ = ["MLP", "choose_activation"]
 
 
 class MLP(nn.Sequential):
@@ -36,7 +39,7 @@ class MLP(nn.Sequential):
         init: str | Callable[[Tensor], Any] | None = None,
         bias: bool = True,
         output_activation: str | Callable[[], nn.Module] | None = None,
-        dtype: Any = None,
+        dtype: DType = None,
     ) -> None:
         if len(sizes) < 2:
             raise ValueError(f"MLP needs at least an input and an output size, not {list(sizes)}")

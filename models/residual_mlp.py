@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad import nn
+from minigrad.arrays.dtypes import DType
 from minigrad.models.mlp import choose_activation
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
+
+__all__ = ["ResidualBlock", "ResidualMLP"]
 
 
 class ResidualBlock(Module):
@@ -27,7 +30,7 @@ class ResidualBlock(Module):
         norm: bool = False,
         plain: bool = False,
         pre: bool = False,
-        dtype: Any = None,
+        dtype: DType = None,
     ) -> None:
         self.alpha, self.beta, self.plain = alpha, beta, plain
         phi = choose_activation(activation)
@@ -84,7 +87,7 @@ class ResidualMLP(Module):
         plain: bool = False,
         pre: bool = False,
         init: str = "kaiming_normal",
-        dtype: Any = None,
+        dtype: DType = None,
     ) -> None:
         phi = choose_activation(activation)
         self.stem = nn.Sequential(nn.Linear(n_in, width, dtype=dtype), phi())

@@ -16,6 +16,11 @@ from minigrad.nn.module import Module
 from minigrad.ops.shapes import pad
 from minigrad.tensor import Tensor
 
+__all__ = [
+    "NORMS", "BasicBlock", "Bottleneck", "ResNet", "ZeroPadding", "resnet18", "resnet20", "resnet32", "resnet34",
+    "resnet44", "resnet50", "resnet56", "resnet110",
+]  # fmt: skip
+
 Norm = Callable[[int], Module]
 
 NORMS: dict[str, Norm] = {

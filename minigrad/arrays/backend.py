@@ -21,6 +21,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+__all__ = [
+    "Array", "ArrayProtocol", "Backend", "BackendError", "TensorLike", "backend_of", "current", "find_backend",
+    "for_each_backend", "get_backend", "move", "register", "to_numpy", "unwrapped", "use",
+]  # fmt: skip
+
 Array = Any  # an array to compute with: NumPy's annotations ask for a numpy.ndarray, and would refuse all others
 
 

@@ -22,6 +22,11 @@ from minigrad.core.errors import check_finite, freed, stale, wrong_shape
 from minigrad.core.graph import Node, Op, Variable, key, levels, reachable, remember
 from minigrad.core.table import op
 
+__all__ = [
+    "Paths", "Waiting", "arguments", "cotangents_of", "fit", "is_view", "leading_to", "sum_level", "sum_rows", "sum_to",
+    "walk",
+]  # fmt: skip
+
 
 def walk(
     roots: Iterable[tuple[Variable, Any]],

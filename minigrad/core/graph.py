@@ -27,6 +27,11 @@ from minigrad.arrays.dtypes import as_operand
 from minigrad.core.errors import check_finite, explain, no_derivative_by, users_line
 from minigrad.core.modes import current_mode
 
+__all__ = [
+    "Node", "Op", "Rule", "Tensor", "Variable", "apply", "array_of", "check_untracked", "key", "levels", "outputs_are",
+    "reachable", "remember", "wrap",
+]  # fmt: skip
+
 Rule = Callable[..., Any]
 
 

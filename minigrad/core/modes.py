@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
+__all__ = ["Mode", "current_mode", "detect_anomaly", "enable_grad", "is_grad_enabled", "mode", "no_grad"]
+
 
 class Mode(NamedTuple):
     """Whether operations are recorded, and whether every result is checked for NaN and infinity."""

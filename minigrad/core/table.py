@@ -24,6 +24,8 @@ import numpy as np
 from minigrad.core.graph import Op, Rule, Tensor, Variable, apply
 from minigrad.core.kernel import Kernel
 
+__all__ = ["NUMPY", "TABLE", "composite", "op", "primitive", "variant"]
+
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
 

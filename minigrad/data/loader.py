@@ -10,6 +10,8 @@ import numpy as np
 from minigrad.data.augment import Augmentation
 from minigrad.tensor import Tensor
 
+__all__ = ["DataLoader", "Standardize", "train_test_split"]
+
 
 def _lengths(name: str, arrays: Sequence[Any]) -> int:
     lengths = {len(a) for a in arrays}

@@ -9,6 +9,11 @@ from minigrad.nn import functional as F
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
 
+__all__ = [
+    "BY_NAME", "ELU", "GELU", "SELU", "Activation", "Hardtanh", "LeakyReLU", "LogSigmoid", "LogSoftmax", "ReLU", "SiLU",
+    "Sigmoid", "Softmax", "Softplus", "Tanh", "Threshold",
+]  # fmt: skip
+
 
 class Activation(Module):
     """An activation function applied to every entry; keyword arguments are its settings."""

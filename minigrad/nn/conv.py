@@ -11,12 +11,17 @@ from typing import Any, Literal
 import numpy as np
 
 from minigrad.arrays.backend import ArrayProtocol
-from minigrad.arrays.dtypes import get_default_dtype
+from minigrad.arrays.dtypes import DType, get_default_dtype
 from minigrad.nn import init
 from minigrad.nn.module import Module, Parameter
 from minigrad.nn.sizes import Size, sizes
 from minigrad.ops.convolution import Geometry, conv, conv_input
 from minigrad.tensor import Tensor
+
+__all__ = [
+    "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "conv1d", "conv2d", "conv_transpose1d",
+    "conv_transpose2d",
+]  # fmt: skip
 
 
 def conv1d(
@@ -208,7 +213,7 @@ class _Convolution(Module):
         dilation: Size = 1,
         groups: int = 1,
         bias: bool = True,
-        dtype: Any = None,
+        dtype: DType = None,
     ) -> None:
         name, dims = type(self).__name__, self.dims
         if in_channels < 1 or out_channels < 1:
@@ -267,7 +272,7 @@ class _Transposed(_Convolution):
         groups: int = 1,
         bias: bool = True,
         dilation: Size = 1,
-        dtype: Any = None,
+        dtype: DType = None,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, dtype)
         self.output_padding = output_padding

@@ -27,6 +27,12 @@ from minigrad.core.modes import no_grad
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
 
+__all__ = [
+    "BY_NAME", "calculate_gain", "constant_", "delta_orthogonal_", "fans", "fixup_", "kaiming_normal_",
+    "kaiming_uniform_", "lsuv_", "normal_", "ones_", "orthogonal_", "residual_", "uniform_", "xavier_normal_",
+    "xavier_uniform_", "zeros_",
+]  # fmt: skip
+
 Fan = Literal["fan_in", "fan_out", "fan_avg"]
 Nonlinearity = Literal["linear", "sigmoid", "tanh", "relu", "selu", "leaky_relu"]
 M = TypeVar("M", bound=Module)

@@ -9,13 +9,15 @@ from typing import Any, Generic, Self, TypeVar, overload
 import numpy as np
 
 from minigrad.arrays.backend import ArrayProtocol, unwrapped
-from minigrad.arrays.dtypes import get_default_dtype
+from minigrad.arrays.dtypes import DType, get_default_dtype
 from minigrad.core.graph import array_of
 from minigrad.nn import init
 from minigrad.nn.functional import dropout
 from minigrad.nn.module import Module, Parameter
 from minigrad.ops.linalg import linear
 from minigrad.tensor import Tensor
+
+__all__ = ["Dropout", "Embedding", "Flatten", "Identity", "Linear", "ModuleList", "Sequential"]
 
 M = TypeVar("M", bound=Module)
 
@@ -30,7 +32,7 @@ class Linear(Module):
         bias: (out_features,), or None.
     """
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, dtype: Any = None) -> None:
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, dtype: DType = None) -> None:
         if in_features < 1 or out_features < 1:
             raise ValueError(f"Linear needs at least one input and one output, not {in_features} and {out_features}")
         dtype = dtype or get_default_dtype()
@@ -61,7 +63,7 @@ class Embedding(Module):
         IndexError: an index outside 0 .. num_embeddings - 1.
     """
 
-    def __init__(self, num_embeddings: int, embedding_dim: int, dtype: Any = None) -> None:
+    def __init__(self, num_embeddings: int, embedding_dim: int, dtype: DType = None) -> None:
         if num_embeddings < 1 or embedding_dim < 1:
             raise ValueError(f"Embedding needs positive sizes, not {num_embeddings} and {embedding_dim}")
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim

@@ -10,6 +10,11 @@ from minigrad.nn.module import Module
 from minigrad.ops.losses import Reduction
 from minigrad.tensor import Tensor
 
+__all__ = [
+    "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "KLDivLoss", "L1Loss", "Loss", "MSELoss",
+    "NLLLoss",
+]  # fmt: skip
+
 
 class Loss(Module):
     """A loss function with its settings remembered."""

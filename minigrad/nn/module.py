@@ -13,8 +13,10 @@ from typing import Any, ParamSpec, Protocol, Self, TypeVar
 import numpy as np
 
 from minigrad.arrays import backend as _backend
-from minigrad.arrays.dtypes import as_array
+from minigrad.arrays.dtypes import DType, as_array
 from minigrad.tensor import Tensor
+
+__all__ = ["Buffer", "Forward", "Module", "Parameter", "StateDictError", "functional_call", "swapped"]
 
 P = ParamSpec("P")
 Output = TypeVar("Output", covariant=True)
@@ -25,7 +27,7 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data: Any, requires_grad: bool = True, dtype: Any = None) -> None:
+    def __init__(self, data: Any, requires_grad: bool = True, dtype: DType = None) -> None:
         super().__init__(data, requires_grad, dtype)
 
 
@@ -152,7 +154,7 @@ class Module:
         for parameter in self.parameters():
             parameter.grad = None
 
-    def to(self, backend: str | None = None, dtype: Any = None) -> Self:
+    def to(self, backend: str | None = None, dtype: DType = None) -> Self:
         """Move every parameter and buffer to a backend, or cast the floating-point ones to a dtype, in place.
 
         Raises:

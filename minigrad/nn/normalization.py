@@ -22,11 +22,16 @@ from typing import Any
 import numpy as np
 
 from minigrad.arrays.backend import ArrayProtocol
-from minigrad.arrays.dtypes import get_default_dtype
+from minigrad.arrays.dtypes import DType, get_default_dtype
 from minigrad.core.graph import array_of
 from minigrad.nn.module import Buffer, Module, Parameter
 from minigrad.ops.normalization import mean_and_variance, normalize
 from minigrad.tensor import Tensor
+
+__all__ = [
+    "BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm2d", "LayerNorm", "batch_norm", "group_norm",
+    "instance_norm", "layer_norm",
+]  # fmt: skip
 
 
 def batch_norm(
@@ -163,7 +168,7 @@ class _BatchNorm(_Normalization):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
-        dtype: Any = None,
+        dtype: DType = None,
     ) -> None:
         super().__init__(num_features, eps, affine, dtype)
         self.num_features, self.momentum, self.track_running_stats = num_features, momentum, track_running_stats
@@ -212,7 +217,7 @@ class LayerNorm(_Normalization):
         normalized_shape: int | Sequence[int],
         eps: float = 1e-5,
         elementwise_affine: bool = True,
-        dtype: Any = None,
+        dtype: DType = None,
     ) -> None:
         self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
         super().__init__(self.normalized_shape, eps, elementwise_affine, dtype)
@@ -228,7 +233,7 @@ class GroupNorm(_Normalization):
     """:func:`group_norm` with learned gamma and beta per channel."""
 
     def __init__(
-        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, dtype: Any = None
+        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, dtype: DType = None
     ) -> None:
         if num_groups < 1 or num_channels % num_groups:
             raise ValueError(f"GroupNorm: num_groups={num_groups} must divide num_channels={num_channels}")
@@ -245,7 +250,7 @@ class GroupNorm(_Normalization):
 class InstanceNorm2d(_Normalization):
     """:func:`instance_norm` of images; without gamma and beta unless ``affine``, as in PyTorch."""
 
-    def __init__(self, num_features: int, eps: float = 1e-5, affine: bool = False, dtype: Any = None) -> None:
+    def __init__(self, num_features: int, eps: float = 1e-5, affine: bool = False, dtype: DType = None) -> None:
         super().__init__(num_features, eps, affine, dtype)
         self.num_features = num_features
 

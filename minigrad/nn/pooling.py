@@ -18,6 +18,11 @@ from minigrad.nn.sizes import Size, sizes
 from minigrad.ops.pooling import window_max, window_spread, window_sum
 from minigrad.tensor import Tensor
 
+__all__ = [
+    "AdaptiveAvgPool2d", "AvgPool2d", "MaxPool2d", "PixelShuffle", "Upsample", "adaptive_avg_pool2d", "avg_pool2d",
+    "interpolate", "max_pool2d", "pixel_shuffle",
+]  # fmt: skip
+
 
 # ------------------------------------------------------------------------------------------------------- maxima
 def max_pool2d(x: ArrayProtocol, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Tensor:

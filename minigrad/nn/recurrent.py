@@ -11,13 +11,15 @@ from typing import Any, Literal
 import numpy as np
 
 from minigrad.arrays.backend import ArrayProtocol, unwrapped
-from minigrad.arrays.dtypes import get_default_dtype
+from minigrad.arrays.dtypes import DType, get_default_dtype
 from minigrad.nn import init
 from minigrad.nn.module import Module, Parameter
 from minigrad.ops.activations import relu, sigmoid
 from minigrad.ops.elementwise import tanh
 from minigrad.ops.linalg import linear
 from minigrad.tensor import Tensor
+
+__all__ = ["GRUCell", "LSTMCell", "RNNCell"]
 
 
 class _Cell(Module):
@@ -31,7 +33,7 @@ class _Cell(Module):
 
     gates = 1
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, dtype: Any = None) -> None:
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, dtype: DType = None) -> None:
         if input_size < 1 or hidden_size < 1:
             raise ValueError(f"{type(self).__name__} needs positive sizes, not {input_size} and {hidden_size}")
         self.input_size, self.hidden_size = input_size, hidden_size
@@ -73,7 +75,7 @@ class RNNCell(_Cell):
         hidden_size: int,
         bias: bool = True,
         nonlinearity: Literal["tanh", "relu"] = "tanh",
-        dtype: Any = None,
+        dtype: DType = None,
     ) -> None:
         super().__init__(input_size, hidden_size, bias, dtype)
         if nonlinearity not in ("tanh", "relu"):

@@ -20,6 +20,8 @@ from minigrad.nn.conv import _Transposed
 from minigrad.nn.module import Buffer, Module, Parameter
 from minigrad.tensor import Tensor
 
+__all__ = ["SpectralNorm", "WeightNorm", "remove_parametrizations", "spectral_norm", "weight_norm"]
+
 M = TypeVar("M", bound=Module)
 
 

@@ -15,6 +15,10 @@ from minigrad.core.table import composite, op
 from minigrad.ops.choices import clip, where
 from minigrad.ops.elementwise import erf, negative
 
+__all__ = [
+    "elu", "gelu", "hard_tanh", "leaky_relu", "log_sigmoid", "relu", "selu", "sigmoid", "silu", "softplus", "threshold",
+]  # fmt: skip
+
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # Klambauer et al. 2017, eq. 14
 SQRT_HALF = math.sqrt(0.5)
 INV_SQRT_2PI = 1 / math.sqrt(2 * math.pi)

@@ -13,6 +13,12 @@ import numpy as np
 from minigrad.arrays.backend import TensorLike
 from minigrad.core.table import op
 
+__all__ = [
+    "absolute", "ceil", "clip", "equal", "floor", "floor_divide", "greater", "greater_equal", "isfinite", "isinf",
+    "isnan", "less", "less_equal", "logical_and", "logical_not", "logical_or", "maximum", "minimum", "not_equal",
+    "remainder", "round", "sign", "where",
+]  # fmt: skip
+
 
 # ------------------------------------------------------------------------------------- one value or the other
 # At a tie both arguments move the output: they share the gradient, so that d max(x, x)/dx = 1.

@@ -19,6 +19,12 @@ from minigrad.arrays.backend import TensorLike
 from minigrad.arrays.dtypes import as_operand
 from minigrad.core.table import op
 
+__all__ = [
+    "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "astype", "copy", "cos", "cosh",
+    "divide", "erf", "exp", "expm1", "log", "log1p", "log2", "log10", "logaddexp", "multiply", "negative", "power",
+    "reciprocal", "sin", "sinh", "sqrt", "square", "subtract", "tan", "tanh",
+]  # fmt: skip
+
 LN2 = math.log(2.0)
 LN10 = math.log(10.0)
 TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)

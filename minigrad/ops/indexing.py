@@ -11,6 +11,8 @@ from minigrad.core.graph import Tensor, array_of
 from minigrad.core.table import composite, op
 from minigrad.ops.shapes import ravel
 
+__all__ = ["add_at", "getitem", "is_basic", "take", "take_along_axis"]
+
 
 @op(lambda g, y, x, *index: add_at(g, *index, shape=x.shape), view=True)
 def getitem(x: Any, *index: Any) -> Any:

@@ -18,6 +18,11 @@ from minigrad.core.graph import Tensor
 from minigrad.core.table import composite, op
 from minigrad.ops.shapes import diagonal, reshape, transpose
 
+__all__ = [
+    "SlogdetResult", "T", "as_matrix", "cholesky", "col", "contract", "det", "detsign", "dot", "einsum", "inv",
+    "linear", "logabsdet", "matmul", "outer", "slogdet", "solve", "tensordot",
+]  # fmt: skip
+
 
 def T(x: Any) -> Any:
     """The transpose of each matrix."""

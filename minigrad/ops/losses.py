@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from minigrad.arrays.backend import unwrapped
-from minigrad.arrays.dtypes import as_operand
+from minigrad.arrays.dtypes import DType, as_operand
 from minigrad.core.graph import Tensor
 from minigrad.core.kernel import Kernel
 from minigrad.core.table import composite, op
@@ -21,6 +21,13 @@ from minigrad.ops.elementwise import square
 from minigrad.ops.indexing import getitem
 from minigrad.ops.reductions import mean, sum
 from minigrad.ops.shapes import moveaxis
+
+__all__ = [
+    "Reduction", "binary_cross_entropy", "binary_cross_entropy_with_logits", "by_class", "check_labels",
+    "check_reduction", "check_same_shape", "cross_entropy", "huber_loss", "kl_div", "l1_loss", "log_softmax",
+    "mse_loss", "nll_loss", "one_hot", "reduce", "row_totals", "sigmoid_cross_entropy", "softmax",
+    "softmax_cross_entropy",
+]  # fmt: skip
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -63,7 +70,7 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
     return z - np.log(np.exp(z).sum(axis=axis, keepdims=True))
 
 
-def one_hot(labels: Any, classes: int, dtype: Any = None) -> Tensor:
+def one_hot(labels: Any, classes: int, dtype: DType = None) -> Tensor:
     """The rows of the identity that ``labels`` (integers, any shape) choose: shape (*labels.shape, classes).
 
     Raises:

@@ -15,6 +15,8 @@ import numpy as np
 from minigrad.core.table import op
 from minigrad.ops.indexing import add_at
 
+__all__ = ["window_max", "window_spread", "window_sum"]
+
 Pair = tuple[int, ...]  # rows and columns
 
 

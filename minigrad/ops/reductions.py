@@ -19,6 +19,11 @@ from minigrad.core.table import composite, op
 from minigrad.ops.choices import absolute
 from minigrad.ops.elementwise import power, sqrt, square
 
+__all__ = [
+    "Axes", "all", "any", "argmax", "argmin", "broadcast_back", "cumsum", "logsumexp", "max", "mean", "min", "norm",
+    "norm2", "prod", "std", "sum", "var",
+]  # fmt: skip
+
 Axes = int | tuple[int, ...] | None
 
 

@@ -13,6 +13,11 @@ from minigrad.arrays.dtypes import as_operand
 from minigrad.core.graph import Tensor, array_of
 from minigrad.core.table import composite, op
 
+__all__ = [
+    "broadcast_to", "concatenate", "diagonal", "expand_dims", "flip", "moveaxis", "pad", "ravel", "repeat", "reshape",
+    "roll", "split", "squeeze", "stack", "swapaxes", "tile", "trace", "transpose", "tril", "triu",
+]  # fmt: skip
+
 
 # ------------------------------------------------------------------------------ the same entries, another shape
 @op(lambda g, y, x, shape: g.reshape(x.shape), view=True, numpy=np.reshape)
