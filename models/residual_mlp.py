@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 from minigrad import nn
 from minigrad.arrays.dtypes import DType
-from minigrad.models.mlp import choose_activation
+from minigrad.models.mlp import Activation, choose_activation
+from minigrad.nn.init import InitializationName
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
 
@@ -24,7 +25,7 @@ class ResidualBlock(Module):
         self,
         width: int,
         layers: int = 1,
-        activation: Any = "relu",
+        activation: Activation = "relu",
         alpha: float = 1.0,
         beta: float = 1.0,
         norm: bool = False,
@@ -80,13 +81,13 @@ class ResidualMLP(Module):
         n_out: int,
         blocks: int,
         layers: int = 1,
-        activation: Any = "relu",
+        activation: Activation = "relu",
         alpha: float = 1.0,
         beta: float = 1.0,
         norm: bool = False,
         plain: bool = False,
         pre: bool = False,
-        init: str = "kaiming_normal",
+        init: InitializationName | Literal["residual", "fixup"] = "kaiming_normal",
         dtype: DType = None,
     ) -> None:
         phi = choose_activation(activation)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from minigrad.arrays.dtypes import DType
 from minigrad.arrays.random import generator
 from minigrad.core.modes import no_grad
-from minigrad.models.mlp import choose_activation
+from minigrad.models.mlp import Activation, choose_activation
 from minigrad.nn.module import Buffer, Module, Parameter
 from minigrad.tensor import Tensor
 
@@ -33,8 +33,8 @@ class TwoLayer(Module):
         self,
         d: int,
         k: int,
-        activation: Any = "relu",
-        scaling: str = "ntk",
+        activation: Activation = "relu",
+        scaling: Literal["ntk", "mean", "sum"] = "ntk",
         train_outer: bool = False,
         outer: Any = None,
         dtype: DType = None,
@@ -65,7 +65,9 @@ class PatchCNN(Module):
         outer: learn a weight a_i for every patch; the sum is then not divided by k.
     """
 
-    def __init__(self, d: int, k: int, activation: Any = "relu", outer: bool = False, dtype: DType = None) -> None:
+    def __init__(
+        self, d: int, k: int, activation: Activation = "relu", outer: bool = False, dtype: DType = None
+    ) -> None:
         self.d, self.k = d, k
         self.weight = Parameter(generator().standard_normal(d), dtype=dtype)
         self.outer = Parameter(generator().standard_normal(k), dtype=dtype) if outer else None

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
 
 __all__ = [
-    "BY_NAME", "ELU", "GELU", "SELU", "Activation", "Hardtanh", "LeakyReLU", "LogSigmoid", "LogSoftmax", "ReLU", "SiLU",
-    "Sigmoid", "Softmax", "Softplus", "Tanh", "Threshold",
+    "BY_NAME", "ELU", "GELU", "SELU", "Activation", "ActivationName", "Hardtanh", "LeakyReLU", "LogSigmoid",
+    "LogSoftmax", "ReLU", "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh", "Threshold",
 ]  # fmt: skip
 
 
@@ -64,7 +64,10 @@ Threshold = _activation("Threshold", F.threshold, threshold=None, value=None)
 Softmax = _activation("Softmax", F.softmax, axis=-1)
 LogSoftmax = _activation("LogSoftmax", F.log_softmax, axis=-1)
 
-BY_NAME: dict[str, type[Activation]] = {
+ActivationName = Literal[
+    "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "sigmoid", "log_sigmoid", "tanh", "hard_tanh"
+]
+BY_NAME: dict[ActivationName, type[Activation]] = {
     "relu": ReLU,
     "leaky_relu": LeakyReLU,
     "elu": ELU,

@@ -17,7 +17,7 @@ Xavier (Glorot & Bengio 2010) balances the two, Kaiming (He et al. 2015) adds th
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -28,9 +28,9 @@ from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
 
 __all__ = [
-    "BY_NAME", "calculate_gain", "constant_", "delta_orthogonal_", "fans", "fixup_", "kaiming_normal_",
-    "kaiming_uniform_", "lsuv_", "normal_", "ones_", "orthogonal_", "residual_", "uniform_", "xavier_normal_",
-    "xavier_uniform_", "zeros_",
+    "BY_NAME", "InitializationName", "calculate_gain", "constant_", "delta_orthogonal_", "fans", "fixup_",
+    "kaiming_normal_", "kaiming_uniform_", "lsuv_", "normal_", "ones_", "orthogonal_", "residual_", "uniform_",
+    "xavier_normal_", "xavier_uniform_", "zeros_",
 ]  # fmt: skip
 
 Fan = Literal["fan_in", "fan_out", "fan_avg"]
@@ -256,7 +256,11 @@ def lsuv_(model: M, x: Any, tol: float = 0.01, max_iter: int = 10) -> M:
     return model
 
 
-BY_NAME: dict[str, Any] = {
+InitializationName = Literal[
+    "xavier_normal", "xavier_uniform", "kaiming_normal", "kaiming_uniform", "orthogonal", "normal", "uniform", "zeros",
+    "ones",
+]  # fmt: skip
+BY_NAME: dict[str, Callable[[Tensor], Tensor]] = {
     f.__name__.rstrip("_"): f
     for f in (
         xavier_normal_,

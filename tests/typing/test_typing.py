@@ -4,12 +4,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 import minigrad as mg
 from minigrad.arrays.backend import ArrayProtocol
+from minigrad.models import gan, resnet
+from minigrad.nn import activations, init
+from minigrad.nn.activations import ActivationName
+from minigrad.nn.init import InitializationName
 from minigrad.readers.batched import Batched
 from tests import host_only
 from tests.typing import user_program
@@ -35,6 +40,14 @@ def test_mypy_finds_no_error_in_it():
     said = subprocess.run([sys.executable, "-m", "mypy", *options, "tests/typing/user_program.py"], cwd=ROOT,
                           env=environment, capture_output=True, text=True, check=False)  # fmt: skip
     assert said.returncode == 0, said.stdout + said.stderr
+
+
+@pytest.mark.parametrize(("names", "table"), [
+    (ActivationName, activations.BY_NAME), (InitializationName, init.BY_NAME), (resnet.NormName, resnet.NORMS),
+    (gan.LossName, gan.LOSSES),
+])  # fmt: skip
+def test_literals_are_the_names_in_the_tables(names, table):
+    assert list(get_args(names)) == list(table)
 
 
 @pytest.mark.parametrize("x", [np.ones(2), mg.ones(2), Batched(np.ones((3, 2)), (0,))], ids=lambda x: type(x).__name__)
