@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 import minigrad as mg
 from minigrad import nn, optim
-from minigrad.data import DataLoader
+from minigrad.data import DataLoader, Standardize, train_test_split
 from minigrad.nn import functional as F
 from minigrad.train import fit
 
@@ -97,6 +97,8 @@ def training(folder: Path) -> None:
         adam.step()
     history = fit(net, F.mse_loss, loader, adam, epochs=1)
     assert_type(history["loss"], list[float])
+    x_train, x_test = train_test_split(x.numpy(), test_size=4)
+    assert_type(Standardize.fit(x_train)(x_test), npt.NDArray[Any])
 
     mg.save(net, folder / "net.safetensors")
     net.load_state_dict(mg.load(folder / "net.safetensors"))
