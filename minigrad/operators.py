@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Self
+from collections.abc import Iterator
+from typing import Any, Self
 
 import numpy as np
 
@@ -16,31 +16,12 @@ from minigrad.ops.reductions import Axes
 
 __all__ = ["Operators"]
 
-Operator = Callable[[Any, TensorLike], Tensor]
-
-_equal, _not_equal = primitive(choices.equal), primitive(choices.not_equal)
-
-
-def _operator(operation: Callable[..., Tensor]) -> Operator:
-    """The operator of an operation: to the engine without a detour."""
-    op = primitive(operation)
-
-    def operator(self: Any, other: TensorLike) -> Tensor:
-        return apply(op, (self, other))
-
-    operator.__name__, operator.__doc__ = op.name, f"See :func:`minigrad.{op.name}`."
-    return operator
-
-
-def _reflected(operation: Callable[..., Tensor]) -> Operator:
-    """The operator for a tensor on the right."""
-    op = primitive(operation)
-
-    def operator(self: Any, other: TensorLike) -> Tensor:
-        return apply(op, (other, self))
-
-    operator.__name__, operator.__doc__ = f"reflected_{op.name}", f"See :func:`minigrad.{op.name}`."
-    return operator
+# Operators go to the engine without a detour.
+_add, _subtract, _multiply = map(primitive, (elementwise.add, elementwise.subtract, elementwise.multiply))
+_divide, _power, _matmul = map(primitive, (elementwise.divide, elementwise.power, linalg.matmul))
+_floor_divide, _remainder = map(primitive, (choices.floor_divide, choices.remainder))
+_less, _less_equal, _equal = map(primitive, (choices.less, choices.less_equal, choices.equal))
+_greater, _greater_equal, _not_equal = map(primitive, (choices.greater, choices.greater_equal, choices.not_equal))
 
 
 class Operators(Variable):
@@ -108,33 +89,73 @@ class Operators(Variable):
         return int(self.item())
 
     # ----------------------------------------------------------------------------------------------- operators
-    __add__: ClassVar[Operator] = _operator(elementwise.add)
-    __radd__: ClassVar[Operator] = _reflected(elementwise.add)
-    __sub__: ClassVar[Operator] = _operator(elementwise.subtract)
-    __rsub__: ClassVar[Operator] = _reflected(elementwise.subtract)
-    __mul__: ClassVar[Operator] = _operator(elementwise.multiply)
-    __rmul__: ClassVar[Operator] = _reflected(elementwise.multiply)
-    __truediv__: ClassVar[Operator] = _operator(elementwise.divide)
-    __rtruediv__: ClassVar[Operator] = _reflected(elementwise.divide)
-    __floordiv__: ClassVar[Operator] = _operator(choices.floor_divide)
-    __rfloordiv__: ClassVar[Operator] = _reflected(choices.floor_divide)
-    __mod__: ClassVar[Operator] = _operator(choices.remainder)
-    __rmod__: ClassVar[Operator] = _reflected(choices.remainder)
-    __pow__: ClassVar[Operator] = _operator(elementwise.power)
-    __rpow__: ClassVar[Operator] = _reflected(elementwise.power)
-    __matmul__: ClassVar[Operator] = _operator(linalg.matmul)
-    __rmatmul__: ClassVar[Operator] = _reflected(linalg.matmul)
+    def __add__(self, other: TensorLike) -> Tensor:
+        return apply(_add, (self, other))
 
-    __lt__: ClassVar[Operator] = _operator(choices.less)
-    __le__: ClassVar[Operator] = _operator(choices.less_equal)
-    __gt__: ClassVar[Operator] = _operator(choices.greater)
-    __ge__: ClassVar[Operator] = _operator(choices.greater_equal)
+    def __radd__(self, other: TensorLike) -> Tensor:
+        return apply(_add, (other, self))
+
+    def __sub__(self, other: TensorLike) -> Tensor:
+        return apply(_subtract, (self, other))
+
+    def __rsub__(self, other: TensorLike) -> Tensor:
+        return apply(_subtract, (other, self))
+
+    def __mul__(self, other: TensorLike) -> Tensor:
+        return apply(_multiply, (self, other))
+
+    def __rmul__(self, other: TensorLike) -> Tensor:
+        return apply(_multiply, (other, self))
+
+    def __truediv__(self, other: TensorLike) -> Tensor:
+        return apply(_divide, (self, other))
+
+    def __rtruediv__(self, other: TensorLike) -> Tensor:
+        return apply(_divide, (other, self))
+
+    def __floordiv__(self, other: TensorLike) -> Tensor:
+        return apply(_floor_divide, (self, other))
+
+    def __rfloordiv__(self, other: TensorLike) -> Tensor:
+        return apply(_floor_divide, (other, self))
+
+    def __mod__(self, other: TensorLike) -> Tensor:
+        return apply(_remainder, (self, other))
+
+    def __rmod__(self, other: TensorLike) -> Tensor:
+        return apply(_remainder, (other, self))
+
+    def __pow__(self, other: TensorLike) -> Tensor:
+        return apply(_power, (self, other))
+
+    def __rpow__(self, other: TensorLike) -> Tensor:
+        return apply(_power, (other, self))
+
+    def __matmul__(self, other: TensorLike) -> Tensor:
+        return apply(_matmul, (self, other))
+
+    def __rmatmul__(self, other: TensorLike) -> Tensor:
+        return apply(_matmul, (other, self))
+
+    def __lt__(self, other: TensorLike) -> Tensor:
+        return apply(_less, (self, other))
+
+    def __le__(self, other: TensorLike) -> Tensor:
+        return apply(_less_equal, (self, other))
+
+    def __gt__(self, other: TensorLike) -> Tensor:
+        return apply(_greater, (self, other))
+
+    def __ge__(self, other: TensorLike) -> Tensor:
+        return apply(_greater_equal, (self, other))
 
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override]  # object's gives a bool
         return apply(_equal, (self, other))
 
     def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
         return apply(_not_equal, (self, other))
+
+    __hash__ = object.__hash__  # identity: == is element-wise
 
     def __neg__(self) -> Tensor:
         return elementwise.negative(self)

@@ -238,8 +238,6 @@ class Tensor(Operators):
         return _numpys(func)(*args, **kwargs)
 
     # ------------------------------------------------------------------------------------------------ indexing
-    __hash__ = object.__hash__  # identity: == is element-wise
-
     def __getitem__(self, index: Any) -> Tensor:
         return apply(_getitem, (self, *bare_index(index, self)))
 

@@ -23,6 +23,8 @@ __all__ = [
     "interpolate", "max_pool2d", "pixel_shuffle",
 ]  # fmt: skip
 
+Mode = Literal["nearest", "bilinear"]  # of interpolation
+
 
 # ------------------------------------------------------------------------------------------------------- maxima
 def max_pool2d(x: ArrayProtocol, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Tensor:
@@ -108,7 +110,7 @@ def interpolate(
     x: ArrayProtocol,
     size: Size | None = None,
     scale_factor: int | Sequence[int] | None = None,
-    mode: Literal["nearest", "bilinear"] = "nearest",
+    mode: Mode = "nearest",
     align_corners: bool = False,
 ) -> Tensor:
     """Images (N, C, H, W) or (C, H, W) at another size.
@@ -236,10 +238,11 @@ class Upsample(Module):
         self,
         size: Size | None = None,
         scale_factor: int | Sequence[int] | None = None,
-        mode: Literal["nearest", "bilinear"] = "nearest",
+        mode: Mode = "nearest",
         align_corners: bool = False,
     ) -> None:
-        self.size, self.scale_factor, self.mode, self.align_corners = size, scale_factor, mode, align_corners
+        self.size, self.scale_factor, self.align_corners = size, scale_factor, align_corners
+        self.mode: Mode = mode
 
     def forward(self, x: ArrayProtocol) -> Tensor:
         return interpolate(x, self.size, self.scale_factor, self.mode, self.align_corners)

@@ -129,7 +129,7 @@ def log_sigmoid(x: Any) -> Tensor:
     return negative(softplus(negative(x)))
 
 
-def _gelu_slope(x: Any, approximate: Literal["none", "tanh"]) -> Any:
+def _gelu_slope(x: Any, approximate: str) -> Any:
     if approximate == "none":
         return 0.5 * (1 + erf(SQRT_HALF * x)) + x * (INV_SQRT_2PI * np.exp(-0.5 * x * x))
     t = np.tanh(SQRT_2_OVER_PI * (x + CUBIC * x * x * x))

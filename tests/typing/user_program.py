@@ -23,6 +23,8 @@ def tensors() -> None:
     assert_type(x @ y, mg.Tensor)
     assert_type(1 - 2 * x**2, mg.Tensor)
     assert_type(data * x + np.float32(2), mg.Tensor)  # an array on the left too
+    assert_type(sum([x, y], start=mg.zeros(3)), mg.Tensor)
+    assert_type({x: 1}[x], int)
     assert_type(x > 0, mg.Tensor)
     assert_type(x == y, mg.Tensor)
     assert_type(-x[:, None], mg.Tensor)
@@ -51,7 +53,13 @@ def transformations() -> None:
     def loss(w: mg.Tensor) -> mg.Tensor:
         return (w**2).mean()
 
+    @mg.no_grad()
+    def value(w: mg.Tensor) -> float:
+        return loss(w).item()
+
     w = mg.randn(4)
+    with mg.detect_anomaly():
+        assert_type(value(w), float)
     slope: mg.Tensor = mg.grad(loss)(w)
     slopes: mg.Tensor = mg.vmap(mg.grad(loss))(mg.stack([w, slope]))
     assert_type(slopes + slope, mg.Tensor)
@@ -120,7 +128,7 @@ def mistakes() -> None:
     """Not run. mypy finds each of them, or it would call its ``ignore`` unused."""
     x, net = mg.ones(2), Net()
     mg.exp("x")  # type: ignore[arg-type]
-    x + "x"  # type: ignore[arg-type]
+    x + "x"  # type: ignore[operator]
     x.summ()  # type: ignore[attr-defined]
     x.grad.sum()  # type: ignore[union-attr]
     mg.expp(x)  # type: ignore[attr-defined]
