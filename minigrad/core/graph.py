@@ -75,7 +75,7 @@ class Op:
         self.differentiable = bool(rules or each or vjp)
         self.__doc__ = doc or forward.__doc__
 
-    def __call__(self, *inputs: Any, **params: Any) -> Any:
+    def __call__(self, *inputs: Any, **params: Any) -> Tensor:
         if params and isinstance(self.forward, np.ufunc):
             raise TypeError(f"{self.name}: keyword arguments {sorted(params)} are not supported on tensors")
         return apply(self, inputs, params)
@@ -225,16 +225,16 @@ def remember(node: Node) -> Tensor:
     return y
 
 
-def key(x: Variable) -> Any:
+def key(x: Variable) -> Node | Variable:
     """What a cotangent is filed under: the node, which two tensors may share, or the leaf itself."""
     return x if x.node is None else x.node
 
 
-def reachable(roots: Sequence[Variable]) -> tuple[list[Node], set[Any]]:
+def reachable(roots: Sequence[Variable]) -> tuple[list[Node], set[Variable]]:
     """The nodes below ``roots``, and the leaves that require gradients."""
-    stack: list[Any] = [key(root) for root in roots if root.tracked]
-    nodes: set[Any] = set()
-    leaves: set[Any] = set()
+    stack: list[Node | Variable] = [key(root) for root in roots if root.tracked]
+    nodes: set[Node] = set()
+    leaves: set[Variable] = set()
     while stack:
         item = stack.pop()
         if isinstance(item, Variable):
