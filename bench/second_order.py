@@ -12,7 +12,7 @@ from bench.harness import Row, compare, load
 from minigrad import data, optim
 from minigrad.nn import functional as F
 from minigrad.optim.problems.variables import Variables
-from minigrad.optim.second_order.damped import Damped
+from minigrad.optim.second_order.levenberg_marquardt import DampedLeastSquares
 
 SHAPES = [(20, 2), (20,), (20, 20), (20,), (1, 20), (1,)]  # a 2-20-20-1 network: 501 parameters
 DAMPING = 1e-3
@@ -45,9 +45,9 @@ def _levenberg_marquardt() -> Iterator[Row]:
         problem = optim.LevenbergMarquardt(variables, solver=solver).problem(fun, examples=(X, Y))
 
         def step() -> np.ndarray:
-            R, z = problem.at(theta).triangle
+            R, z = problem.at(theta).linear_model
             D = np.linalg.norm(R, axis=0)
-            return Damped(R / D, z, triangular=solver == "qr", gram=solver == "cholesky")(DAMPING)[0] / D
+            return DampedLeastSquares(R / D, z, triangular=solver == "qr", gram=solver == "cholesky")(DAMPING)[0] / D
 
         return step
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from examples.claims import Report
 from minigrad import optim, viz
-from minigrad.optim.problems.estimates import CoordinateEstimate, Estimated, GaussianEstimate
+from minigrad.optim.problems.gradient_estimates import CoordinateEstimate, Estimated, GaussianEstimate
 from minigrad.optim.problems.minimization import Minimization
 from minigrad.optim.problems.variables import Variables
 

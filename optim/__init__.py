@@ -5,7 +5,8 @@ training loops, as in PyTorch: ``step()`` after ``loss.backward()`` for the firs
 """
 
 from minigrad.optim import rates, schedules
-from minigrad.optim.constraints import Ball, Box, Simplex
+from minigrad.optim.constraints import Ball, Box, Constraint, Simplex
+from minigrad.optim.equations import FIXED_POINT, ROOT, fixed_point, root
 from minigrad.optim.first_order.adam import (
     FAMILY,
     AdaFom,
@@ -16,37 +17,45 @@ from minigrad.optim.first_order.adam import (
     HeavyBall,
     RMSProp,
     SignSGD,
+    adam_step,
     adaptive_step,
 )
 from minigrad.optim.first_order.clip import clip_grad_norm_, clip_grad_value_
 from minigrad.optim.first_order.descent import GD, FullMatrixAdaGrad, NoisyGD, PerturbedGD, ProjectedGD, Subgradient
 from minigrad.optim.first_order.optimizer import Optimizer
 from minigrad.optim.first_order.sgd import SGD, IncrementalGradient, Nesterov
+from minigrad.optim.first_order.update import UpdateRule, UpdateState
 from minigrad.optim.first_order.zeroth_order import ZOO, RandomGradientFree
 from minigrad.optim.games import GDA, BestResponse, ConsensusGD, ExtraGradient, OptimisticAdam, OptimisticGDA
 from minigrad.optim.line_search import Armijo, Constant, Exact, Wolfe
+from minigrad.optim.loop import Stopping
 from minigrad.optim.method import Method
-from minigrad.optim.problems.estimates import CoordinateEstimate, GaussianEstimate
+from minigrad.optim.problems.gradient_estimates import CoordinateEstimate, GaussianEstimate
+from minigrad.optim.problems.least_squares import LeastSquares
+from minigrad.optim.problems.minimax import Minimax
 from minigrad.optim.problems.minimization import Minimization
-from minigrad.optim.problems.payoffs import Minimax
-from minigrad.optim.problems.squares import LeastSquares
 from minigrad.optim.result import OptimizationError, Result, Status
+from minigrad.optim.root_finding.anderson import Anderson, FixedPointIteration
+from minigrad.optim.root_finding.broyden import Broyden
+from minigrad.optim.root_finding.newton_raphson import NewtonRaphson
 from minigrad.optim.schedules import Scheduler
 from minigrad.optim.second_order.gauss_newton import GaussNewton
 from minigrad.optim.second_order.lbfgs import LBFGS
 from minigrad.optim.second_order.levenberg_marquardt import LevenbergMarquardt
 from minigrad.optim.second_order.newton import Newton, NewtonCG, modified_cholesky
 from minigrad.optim.second_order.trust_region import TrustRegion, trust_region_step
-from minigrad.optim.solve import LEAST_SQUARES, MINIMAX, MINIMIZE, least_squares, minimax, minimize
+from minigrad.optim.solvers import LEAST_SQUARES, MINIMAX, MINIMIZE, least_squares, minimax, minimize
 
 __all__ = [
     "FAMILY",
+    "FIXED_POINT",
     "GD",
     "GDA",
     "LBFGS",
     "LEAST_SQUARES",
     "MINIMAX",
     "MINIMIZE",
+    "ROOT",
     "SGD",
     "ZOO",
     "AMSGrad",
@@ -54,15 +63,19 @@ __all__ = [
     "AdaGrad",
     "Adam",
     "AdamW",
+    "Anderson",
     "Armijo",
     "Ball",
     "BestResponse",
     "Box",
+    "Broyden",
     "ConsensusGD",
     "Constant",
+    "Constraint",
     "CoordinateEstimate",
     "Exact",
     "ExtraGradient",
+    "FixedPointIteration",
     "FullMatrixAdaGrad",
     "GaussNewton",
     "GaussianEstimate",
@@ -76,6 +89,7 @@ __all__ = [
     "Nesterov",
     "Newton",
     "NewtonCG",
+    "NewtonRaphson",
     "NoisyGD",
     "OptimisticAdam",
     "OptimisticGDA",
@@ -90,17 +104,23 @@ __all__ = [
     "SignSGD",
     "Simplex",
     "Status",
+    "Stopping",
     "Subgradient",
     "TrustRegion",
+    "UpdateRule",
+    "UpdateState",
     "Wolfe",
+    "adam_step",
     "adaptive_step",
     "clip_grad_norm_",
     "clip_grad_value_",
+    "fixed_point",
     "least_squares",
     "minimax",
     "minimize",
     "modified_cholesky",
     "rates",
+    "root",
     "schedules",
     "trust_region_step",
 ]

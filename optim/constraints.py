@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from minigrad.arrays.backend import Array, backend_of, move
+
+__all__ = ["Ball", "Box", "Constraint", "Simplex"]
+
+
+class Constraint(Protocol):
+    """A set to stay in: anything with a projection."""
+
+    def project(self, theta: Array, /) -> Array:
+        """The nearest point of the set."""
 
 
 @dataclass

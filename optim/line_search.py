@@ -6,23 +6,26 @@ The first point of a search costs one evaluation; the accepted one is handed on,
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
 from minigrad.arrays.backend import Array
-from minigrad.optim.method import Step
-from minigrad.optim.problems.payoffs import Minimax
+from minigrad.optim.method import Stateful, Step
+from minigrad.optim.problems.minimax import Minimax
 from minigrad.optim.result import Status
 
+__all__ = ["Armijo", "Constant", "Exact", "LineSearch", "Search", "Wolfe", "search_of"]
 
-class Search:
-    """Base class. ``state`` holds what it remembers."""
+#: A line search by name; None is a constant step.
+LineSearch = Literal["armijo", "wolfe", "exact"]
+
+
+class Search(Stateful):
+    """Base class."""
 
     compares_values = True
-
-    def __init__(self) -> None:
-        self.state: dict[str, Any] = {}
 
     def __call__(self, point: Any, d: Array) -> Step:
         if self.compares_values:
@@ -49,21 +52,27 @@ class Search:
         return f"{type(self).__name__}({settings})"
 
 
+@dataclass
+class StepCount:
+    """The number of steps so far: where a schedule is."""
+
+    k: int = 0
+
+
 class Constant(Search):
     """t = lr schedule(k), whatever happens."""
 
     compares_values = False
 
     def __init__(self, lr: float, schedule: Callable[[int], float] | None = None) -> None:
-        super().__init__()
         if not lr > 0:
             raise ValueError(f"lr must be positive, but is {lr}")
         self.lr, self.schedule = lr, schedule
-        self.state.update(k=0)
+        self.state = StepCount()
 
     def along(self, point: Any, d: Array, slope: float) -> Step:
-        t = self.lr if self.schedule is None else self.lr * self.schedule(self.state["k"])
-        self.state["k"] += 1
+        t = self.lr if self.schedule is None else self.lr * self.schedule(self.state.k)
+        self.state.k += 1
         return Step(point.problem.at(point.theta + t * d), t)
 
 
@@ -75,7 +84,6 @@ class Armijo(Search):
     """
 
     def __init__(self, s: float = 1.0, beta: float = 0.5, gamma: float = 1e-4, max_backtracks: int = 60) -> None:
-        super().__init__()
         if not (s > 0 and 0 < beta < 1 and 0 < gamma < 1):
             raise ValueError(f"Armijo needs s > 0 and 0 < beta, gamma < 1, not s={s}, beta={beta}, gamma={gamma}")
         self.s, self.beta, self.gamma, self.max_backtracks = s, beta, gamma, max_backtracks
@@ -118,7 +126,6 @@ class Wolfe(Search):
     """
 
     def __init__(self, c1: float = 1e-4, c2: float = 0.9, maxiter: int = 30) -> None:
-        super().__init__()
         if not 0 < c1 < c2 < 1:
             raise ValueError(f"Wolfe's conditions need 0 < c1 < c2 < 1, not c1={c1}, c2={c2}")
         self.c1, self.c2, self.maxiter = c1, c2, maxiter
@@ -154,7 +161,6 @@ class Exact(Search):
     """
 
     def __init__(self, tol: float = 1e-10) -> None:
-        super().__init__()
         self.tol = tol
 
     def along(self, point: Any, d: Array, slope: float) -> Step:
@@ -178,7 +184,10 @@ class Exact(Search):
 
 
 def search_of(
-    line_search: Any, lr: float | None, default: float, schedule: Callable[[int], float] | None = None
+    line_search: LineSearch | Search | None,
+    lr: float | None,
+    default: float,
+    schedule: Callable[[int], float] | None = None,
 ) -> Search:
     """The search called ``line_search``: None (constant ``lr``, or ``default``), "armijo" (from ``lr``, or 1), "wolfe",
     "exact", or a Search.

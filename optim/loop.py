@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +13,15 @@ import numpy as np
 
 from minigrad.arrays.backend import to_numpy
 from minigrad.optim.method import Method
-from minigrad.optim.problems.minimization import Problem
-from minigrad.optim.problems.payoffs import Minimax
-from minigrad.optim.problems.squares import LeastSquares
+from minigrad.optim.problems.problem import Problem
 from minigrad.optim.result import Result, Status
+
+__all__ = ["History", "Stopping", "run"]
 
 
 @dataclass
 class Stopping:
-    """When to stop; None switches a test off.
+    """When to stop; None switches a test off, or leaves it to the default of what is called.
 
     Args:
         tol: the optimality of a point that counts as stationary.
@@ -29,13 +30,16 @@ class Stopping:
         target: a value this low.
         maxiter, maxfev: so many iterations, or evaluations of the function.
         maxtime: so many seconds.
+
+    Raises:
+        ValueError: a negative one.
     """
 
-    tol: float
+    tol: float | None = None
     xtol: float | None = None
     ftol: float | None = None
     target: float | None = None
-    maxiter: int = 1000
+    maxiter: int | None = None
     maxfev: int | None = None
     maxtime: float | None = None
 
@@ -49,14 +53,14 @@ def run(
     problem: Problem,
     method: Method,
     stopping: Stopping,
-    callback: Callable[[Any], Any] | None = None,
+    callback: Callable[[Result], Any] | None = None,
     progress: bool = False,
     keep_x: bool = False,
 ) -> Result:
     """The loop of every method: test, step, record, until a test says stop."""
     start = time.perf_counter()
     point = problem.at(problem.variables.read())
-    history = _History(keep_x, start)
+    history = History(keep_x, start)
     nit, status = 0, None
     # An overflow is what NON_FINITE reports; NumPy need not warn of it too.
     with np.errstate(all="ignore"), _bar(stopping.maxiter, progress) as bar:
@@ -82,21 +86,23 @@ def run(
                 if bar is not None:
                     bar.update()
                     bar.set_postfix_str(f"value {point.value:.4g}, optimality {point.optimality:.2g}")
-                if callback is not None and _asked_to_stop(callback, problem, point, nit, history):
-                    status = status or Status.CALLBACK
-        point = method.answer(point)
-        assert status is not None
-        return _result(problem, point, status, nit, history.arrays(), method)
+                if callback is not None:
+                    so_far = _result(problem, method, point, nit, status or Status.CALLBACK, history.so_far())
+                    if _asks_to_stop(callback, so_far):
+                        status = status or Status.CALLBACK
+        status = problem.verdict(history.rows[0][1], point, status)
+        return _result(problem, method, point, nit, status, dict(history))
 
 
 def _test(problem: Problem, method: Method, s: Stopping, point: Any, nit: int, start: float) -> Status | None:
+    tol = s.tol or 0.0
     if s.target is not None and point.value <= s.target:
         return Status.TARGET
-    if not problem.stochastic and (s.tol > 0 or point.optimality == 0):
-        status = method.converged(point, s.tol)
+    if not problem.stochastic and (tol > 0 or point.optimality == 0):
+        status = method.converged(point, tol)
         if status is not None:
             return status
-    if nit >= s.maxiter:
+    if s.maxiter is not None and nit >= s.maxiter:
         return Status.MAX_ITERATIONS
     if s.maxfev is not None and problem.nfev >= s.maxfev:
         return Status.MAX_EVALUATIONS
@@ -113,40 +119,48 @@ def _small(s: Stopping, old: Any, new: Any, length: float) -> Status | None:
     return None
 
 
-class _History:
+class History(Mapping[str, np.ndarray]):
+    """What happened at each iterate, from the start on: an array by name, made when it is asked for."""
+
     NAMES = ("fun", "optimality", "step", "size", "nfev", "time")
 
     def __init__(self, keep_x: bool, start: float) -> None:
         self.rows: list[tuple[float, ...]] = []
         self.xs: list[np.ndarray] | None = [] if keep_x else None
-        self.start = start
+        self.start, self.length = start, 0
 
     def add(self, point: Any, length: float, size: float) -> None:
+        """Record a point, the length of the step to it, and the method's own size of that step."""
         elapsed = time.perf_counter() - self.start
         self.rows.append((point.value, point.optimality, length, size, point.problem.nfev, elapsed))
+        self.length += 1
         if self.xs is not None:
             self.xs.append(to_numpy(point.theta).copy())
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        columns = dict(zip(self.NAMES, np.array(self.rows, dtype=np.float64).T, strict=True))
-        return columns if self.xs is None else {**columns, "x": np.stack(self.xs)}
+    def so_far(self) -> History:
+        """As it is now; what is added later is not in it."""
+        return copy(self)  # the lists are shared, the length is its own
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name == "x" and self.xs is not None:
+            return np.stack(self.xs[: self.length])
+        if name not in self.NAMES:
+            raise KeyError(name)
+        column = self.NAMES.index(name)
+        return np.array([row[column] for row in self.rows[: self.length]], dtype=np.float64)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.NAMES if self.xs is None else (*self.NAMES, "x"))
+
+    def __len__(self) -> int:
+        return len(self.NAMES) + (self.xs is not None)
+
+    def __repr__(self) -> str:
+        return f"History({self.length} iterates; {', '.join(self)})"
 
 
-def _asked_to_stop(callback: Callable[[Any], Any], problem: Problem, point: Any, nit: int, history: _History) -> bool:
-    """Show the callback the result so far; True and StopIteration mean stop, as in SciPy."""
-    shown = problem.variables.show(point.theta)
-    so_far = Result(
-        x=shown[0],
-        y=shown[1] if len(shown) > 1 else None,
-        fun=point.value,
-        nit=nit,
-        nfev=problem.nfev,
-        njev=problem.njev,
-        nhev=problem.nhev,
-        status=Status.CALLBACK,
-        optimality=point.optimality,
-        history={name: np.array([value]) for name, value in zip(history.NAMES, history.rows[-1], strict=True)},
-    )
+def _asks_to_stop(callback: Callable[[Result], Any], so_far: Result) -> bool:
+    """True and StopIteration mean stop, as in SciPy."""
     try:
         return bool(callback(so_far))
     except StopIteration:
@@ -154,31 +168,28 @@ def _asked_to_stop(callback: Callable[[Any], Any], problem: Problem, point: Any,
 
 
 def _result(
-    problem: Problem, point: Any, status: Status, nit: int, history: dict[str, np.ndarray], method: Method
+    problem: Problem, method: Method, point: Any, nit: int, status: Status, history: Mapping[str, np.ndarray]
 ) -> Result:
-    value, optimality, counts = point.value, point.optimality, (problem.nfev, problem.njev, problem.nhev)
-    squares = isinstance(problem, LeastSquares)
-    residual = to_numpy(point.residual) if squares else None
-    average = method.state.get("average")
-    shown = None if average is None else problem.variables.show(average)[0]
-    written = problem.variables.write(point.theta)
+    """What is known at ``point``: to a callback while it runs, and to the caller at the end."""
+    point = method.answer(point)
+    optimality, values = point.optimality, problem.report(point)
+    counts = {"nfev": problem.nfev, "njev": problem.njev, "nhev": problem.nhev}
+    average = getattr(method.state, "average", None)
+    x, *y = problem.variables.write(point.theta)
     return Result(
-        x=written[0],
-        y=written[1] if isinstance(problem, Minimax) else None,
-        fun=residual if squares else value,
-        cost=value if squares else None,
+        x=x,
+        y=y[0] if y else None,
         nit=nit,
-        nfev=counts[0],
-        njev=counts[1],
-        nhev=counts[2],
         status=status,
         optimality=optimality,
         history=history,
-        average=shown,
+        average=None if average is None else problem.variables.show(average)[0],
+        **values,
+        **counts,
     )
 
 
-def _bar(total: int, progress: bool) -> Any:
+def _bar(total: int | None, progress: bool) -> Any:
     if not progress:
         return nullcontext()
     try:

@@ -13,10 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.arrays.backend import Array, backend_of, move, to_numpy
-from minigrad.optim.problems.minimization import Minimization, Problem
+from minigrad.optim.problems.minimization import Minimization
+from minigrad.optim.problems.problem import Problem
 from minigrad.optim.problems.variables import Owned, Variables
 from minigrad.optim.result import OptimizationError, Status
 from minigrad.tensor import Tensor
+
+__all__ = ["Direction", "DirectionSearch", "Method", "Stateful", "Steepest", "Step", "Stuck"]
 
 
 class Step(NamedTuple):
@@ -37,7 +40,23 @@ class Stuck(Exception):
         self.status = status
 
 
-class Method:
+class Stateful:
+    """Something that remembers. ``state`` is a dataclass of arrays, numbers, strings and None, or None itself."""
+
+    state: Any = None
+
+    def save_state(self) -> dict[str, Any]:
+        """The state as a dict of NumPy copies and plain values."""
+        values = {} if self.state is None else vars(self.state)
+        return {name: v if _plain(v) else to_numpy(v).copy() for name, v in values.items()}
+
+    def restore_state(self, saved: dict[str, Any], home: str) -> None:
+        """What :meth:`save_state` gave, its arrays on the backend ``home``."""
+        for name, value in saved.items():
+            setattr(self.state, name, value if _plain(value) else move(np.array(value), home))
+
+
+class Method(Stateful):
     """Base class.
 
     Args:
@@ -50,14 +69,13 @@ class Method:
     """
 
     kind: type[Problem] = Minimization
-    second_order = True  # asks for more than the gradient
+    order: int | None = None  # the highest derivative it asks for, where that is less than the second
 
     def __init__(self, *params: Any) -> None:
         if len(params) == 1 and isinstance(params[0], Variables):
             self.variables = params[0]
         else:
             self.variables = Variables(*(Owned(p) for p in params))
-        self.state: dict[str, Any] = {}
         self.status: Status | None = None
 
     @property
@@ -66,11 +84,13 @@ class Method:
         owned = {name: getattr(self, name) for name in ("direction", "search", "rule") if hasattr(self, name)}
         return {"method": self, **owned}
 
+    def needs(self) -> dict[str, Any]:
+        """What the method will ask of a problem's points, as options of the problem's constructor."""
+        return {} if self.order is None else {"order": self.order}
+
     def problem(self, fun: Callable[..., Any], **options: Any) -> Problem:
         """The problem this method solves."""
-        problem = self.kind(fun, self.variables, **options)
-        problem.keep_graph = self.second_order
-        return problem
+        return self.kind(fun, self.variables, **self.needs(), **options)
 
     def advance(self, point: Any) -> Step:
         """Go on from ``point``.
@@ -93,7 +113,7 @@ class Method:
 
     def converged(self, point: Any, tol: float) -> Status | None:
         """Whether ``point`` is stationary."""
-        return Status.GRADIENT if point.optimality <= tol else None
+        return point.problem.stationary if point.optimality <= tol else None
 
     # --------------------------------------------------------------------------------- the user's training loop
     def step(self, closure: Callable[[], Any], **options: Any) -> Tensor:
@@ -136,10 +156,7 @@ class Method:
         return {
             "class": type(self).__name__,
             "p": self.variables.p,
-            "state": {
-                name: {k: v if _plain(v) else to_numpy(v).copy() for k, v in part.state.items()}
-                for name, part in self.parts.items()
-            },
+            "state": {name: part.save_state() for name, part in self.parts.items()},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -157,7 +174,7 @@ class Method:
             )
         home = backend_of(self.variables.like).name
         for name, part in self.parts.items():
-            part.state = {k: v if _plain(v) else move(np.array(v), home) for k, v in state["state"][name].items()}
+            part.restore_state(dict(state["state"][name]), home)
 
     def __repr__(self) -> str:
         parts = ", ".join(repr(part) for part in self.parts.values() if part is not self)
@@ -189,11 +206,8 @@ class DirectionSearch(Method):
         return step
 
 
-class Direction:
-    """Where to go from a point. ``state`` holds what it remembers."""
-
-    def __init__(self) -> None:
-        self.state: dict[str, Any] = {}
+class Direction(Stateful):
+    """Where to go from a point."""
 
     def __call__(self, point: Any) -> Array:
         raise NotImplementedError
@@ -206,7 +220,6 @@ class Steepest(Direction):
     """d = -D F: against the field, by a preconditioner D, a vector (diagonal) or a matrix (notes, section 9.2.1)."""
 
     def __init__(self, preconditioner: Any = None) -> None:
-        super().__init__()
         self.D = preconditioner
 
     def __call__(self, point: Any) -> Array:

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+__all__ = ["Rate", "estimate", "linear_factor", "order", "power"]
+
 
 @dataclass
 class Rate:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 import numpy as np
 
+__all__ = ["OptimizationError", "Result", "Status"]
+
 
 class Status(Enum):
     """Why an optimization stopped; the value is the sentence that is shown."""
 
     GRADIENT = "converged: the gradient vanishes within the tolerance"
+    ROOT = "converged: the equations hold within the tolerance"
     STEP = "converged: the last step was within the tolerance of no step at all"
     VALUE = "converged: the value stopped changing within the tolerance"
     TARGET = "converged: the value reached the target"
@@ -25,6 +29,7 @@ class Status(Enum):
     NON_FINITE = "failed: a NaN or an infinity was met; the last good point was kept"
     NOT_DESCENT = "failed: the search direction ascends, so no step along it can be accepted"
     NO_PROGRESS = "failed: no acceptable step was found along the search direction"
+    NO_ROOT = "failed: no step makes the residual smaller here, and it does not vanish: this is no root"
     INDEFINITE = (
         "failed: the Hessian is not positive definite here, so Newton's step may climb; use indefinite='modify', "
         "method='trust-region' or 'newton-cg', or indefinite='accept' to look for any stationary point"
@@ -52,11 +57,11 @@ class OptimizationError(RuntimeError):
 
 @dataclass
 class Result:
-    """The end of an optimization, with SciPy's names.
+    """The end of an optimization, with SciPy's names; a callback sees what it would be if it ended there.
 
     Attributes:
         x: where it ended, in the structure of ``x0``: arrays for arrays, tensors for tensors, the module for a module
-            (whose parameters they now are; to a callback, a dict of them by name).
+            (whose parameters they now are).
         y: of a game, the second player's.
         fun: the value there; of least squares, the residual vector.
         cost: of least squares, half the sum of squares.
@@ -80,7 +85,7 @@ class Result:
     nhev: int
     status: Status
     optimality: float
-    history: dict[str, np.ndarray] = field(repr=False)
+    history: Mapping[str, np.ndarray] = field(repr=False)
     y: Any = None
     cost: float | None = None
     average: Any = None
@@ -97,7 +102,7 @@ class Result:
 
     def __repr__(self) -> str:
         rows = [("message", self.message), ("success", self.success)]
-        rows += [("cost", f"{self.cost:.6g}")] if self.cost is not None else [("fun", f"{self.fun:.6g}")]
+        rows += [("fun", _short(self.fun))] if self.cost is None else [("cost", f"{float(self.cost):.6g}")]
         rows += [("optimality", f"{self.optimality:.3g}"), ("x", _short(self.x))]
         rows += [("y", _short(self.y))] if self.y is not None else []
         rows += [(name, getattr(self, name)) for name in ("nit", "nfev", "njev", "nhev")]
@@ -105,6 +110,8 @@ class Result:
 
 
 def _short(x: Any) -> str:
+    if isinstance(x, float):
+        return f"{x:.6g}"
     text = np.array2string(x, threshold=10, precision=6) if isinstance(x, np.ndarray) else repr(x)
     lines = text.splitlines()
     return lines[0] + (" ..." if len(lines) > 1 else "")

@@ -13,6 +13,18 @@ from typing import Any
 
 from minigrad.optim.first_order.optimizer import Optimizer
 
+__all__ = [
+    "Schedule",
+    "Scheduler",
+    "constant",
+    "cosine",
+    "diminishing",
+    "exponential",
+    "step",
+    "warm_restarts",
+    "warm_up",
+]
+
 Schedule = Callable[[int], float]
 
 

@@ -137,7 +137,7 @@ def test_all_names_what_others_may_take(name):
 def test_modules_take_from_others_only_what_is_public_there(name):
     known = modules()
     for node in ast.walk(ast.parse(known[name].read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module in known:
+        if isinstance(node, ast.ImportFrom) and node.module in known and not UNNAMED & set(node.module.split(".")):
             offered = getattr(importlib.import_module(node.module), "__all__", ())
             taken = {a.name for a in node.names if a.name[0] != "_" and f"{node.module}.{a.name}" not in known}
             assert not offered or taken <= set(offered), f"{name} takes {taken - set(offered)} from {node.module}"
@@ -204,13 +204,14 @@ def code_lines(path):
 
 def test_the_core_is_readable_in_one_sitting():
     """All that a derivative goes through, but for the formulas themselves."""
-    rooms = ("arrays", "core", "readers", "transforms", "tensor", "operators")
+    rooms = ("arrays", "core", "readers", "tensor", "operators")
+    transforms = {f"minigrad.transforms.{name}" for name in ("autodiff", "vmap", "tree")}
     sizes = {
         name: code_lines(path)
         for name, path in modules().items()
-        if name.split(".")[1:2] and name.split(".")[1] in rooms
+        if name in transforms or (name.split(".")[1:2] and name.split(".")[1] in rooms)
     }
-    assert sum(sizes.values()) < 1800, sizes
+    assert sum(sizes.values()) < 1700, sizes
 
 
 @host_only

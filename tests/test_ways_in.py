@@ -18,7 +18,7 @@ HOMES = """
 import sys
 sys.path[:0] = sys.argv[1:]
 import minigrad, minigrad.optim, minigrad.models
-print(*(m.__file__ for m in (minigrad, minigrad.optim, minigrad.models, sys.modules["minigrad.optim.solve"])))
+print(*(m.__file__ for m in (minigrad, minigrad.optim, minigrad.models, sys.modules["minigrad.optim.solvers"])))
 """
 
 

@@ -7,7 +7,7 @@ They are found by looking at the attributes, in the order they were assigned.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
 import numpy as np
@@ -209,6 +209,10 @@ class Module:
         for name, tensor in own.items():
             if name in arrays:
                 tensor.assign_(arrays[name])
+
+    def holding(self, values: Mapping[str, Any]) -> AbstractContextManager[None]:
+        """Inside the block, the parameters and buffers named in ``values`` are these."""
+        return swapped(self, values)
 
     # -------------------------------------------------------------------------------------------- description
     def extra_repr(self) -> str:

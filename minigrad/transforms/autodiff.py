@@ -13,17 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays.backend import unwrapped
+from minigrad.arrays.backend import Array, unwrapped
 from minigrad.core.backward import walk
 from minigrad.core.errors import GraphError
 from minigrad.core.graph import key, reachable, wrap
 from minigrad.core.modes import enable_grad, is_grad_enabled
 from minigrad.core.table import op
 from minigrad.creation import zeros_like
-from minigrad.readers import batched
 from minigrad.tensor import Tensor, seed_of
 from minigrad.transforms.tree import adopt, flatten, tree_map
-from minigrad.transforms.vmap import leave, next_level
+from minigrad.transforms.vmap import HiddenAxis
+
+__all__ = ["grad", "gradients", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
 
 @op(lambda g, y, x: g, view=True)
@@ -83,6 +84,15 @@ def pull(
             g = wrap(g)
         result.append(g)
     return result
+
+
+def pull_many(
+    roots: Sequence[tuple[Tensor, Any]], wanted: Sequence[Tensor], count: int, create_graph: bool = False
+) -> list[Tensor]:
+    """:func:`pull` for ``count`` cotangents of each root at once, stacked along a first axis; so are the results."""
+    several = HiddenAxis(count)
+    seeds = [(y, several.enter(cotangents)) for y, cotangents in roots]
+    return [several.leave(g) for g in pull(seeds, wanted, create_graph, True)]
 
 
 def _variable(x: Any, name: str) -> Tensor:
@@ -265,33 +275,36 @@ def jacobian(
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         run = _Recording("jacobian", fun, args, argnums, kwargs, has_aux)
         again = run.differentiable()
-        J = run.rebuild_out([run.rebuild(rows(y, run.variables, chunk_size, again)) for y in run.outputs])
+        J = run.rebuild_out([run.rebuild(recorded_jacobian(y, run.variables, chunk_size, again)) for y in run.outputs])
         return (J, run.aux) if has_aux else J
 
     return jacobian_of
 
 
-def rows(y: Tensor, variables: Sequence[Tensor], chunk_size: int | None = None, again: bool = False) -> list[Tensor]:
+def recorded_jacobian(y: Tensor, variables: Sequence[Tensor], chunk_size: int | None, again: bool) -> list[Tensor]:
     """The Jacobian of the recorded tensor ``y`` by each variable; ``again`` records the computation."""
     blocks = []
     chunk = chunk_size or chunk_that_fits([y], y.size)
     for start in range(0, y.size, chunk):
         n = min(chunk, y.size - start)
-        one_hot = np.eye(n, y.size, start, dtype=y.dtype, like=unwrapped(y)).reshape(n, *y.shape)
-        level = next_level()
-        seed = batched.enter(one_hot, level)
-        found = pull([(y, wrap(seed) if again else seed)] if y.tracked else [], variables, again, True)
-        blocks.append([leave(row, level=level, axis=0, size=n) for row in found])
+        one_hot = unit_vectors(start, n, y.size, unwrapped(y)).reshape(n, *y.shape)
+        roots = [(y, wrap(one_hot) if again else one_hot)] if y.tracked else []
+        blocks.append(pull_many(roots, variables, n, again))
     joined: list[Any] = [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*blocks, strict=True)]
     if not blocks:  # no outputs, no rows
         joined = [np.zeros_like(x, shape=(0, *x.shape)) for x in variables]
     return [J.reshape((*y.shape, *x.shape)) for J, x in zip(joined, variables, strict=True)]
 
 
-def chunk_that_fits(outputs: Sequence[Tensor], rows: int) -> int:
-    """How many rows to pull back at once: chunks of equal size, whose temporaries about fill the cache."""
+def unit_vectors(start: int, count: int, n: int, like: Array) -> Array:
+    """``count`` rows of the (n, n) identity from row ``start`` on, beside the array ``like`` and of its dtype."""
+    return np.eye(count, n, start, dtype=like.dtype, like=like)
+
+
+def chunk_that_fits(outputs: Sequence[Tensor], count: int) -> int:
+    """How many of ``count`` rows to pull back at once: chunks of equal size, whose temporaries about fill the cache."""
     largest = max((node.out.nbytes for node in reachable(outputs)[0] if node.out is not None), default=1)
-    return max(1, -(-rows // max(1, round(rows * largest / CACHE_BYTES))))
+    return max(1, -(-count // max(1, round(count * largest / CACHE_BYTES))))
 
 
 def hessian(

@@ -18,6 +18,8 @@ from minigrad.readers import batched
 from minigrad.tensor import Tensor
 from minigrad.transforms.tree import adopt, broadcast, flatten
 
+__all__ = ["HiddenAxis", "enter", "leave", "vmap"]
+
 #: Numbers the vmaps: an inner one is made later, and so has the larger number.
 next_level = count(1).__next__
 
@@ -40,6 +42,32 @@ def leave(x: Any, level: int, axis: int, size: int) -> Any:
         return x.leave(level, axis)
     axis = axis % (x.ndim + 1)
     return np.broadcast_to(np.expand_dims(x, axis), (*x.shape[:axis], size, *x.shape[axis:]))
+
+
+class HiddenAxis:
+    """The examples of one vmap, opened by hand: their axis is hidden from what is computed between ``enter`` and
+    ``leave``.
+
+    >>> import minigrad as mg
+    >>> examples = HiddenAxis(3)
+    >>> x = examples.enter(mg.arange(6.0).reshape(3, 2))
+    >>> x.shape, examples.leave(x.sum())
+    ((2,), Tensor([1., 5., 9.]))
+
+    Args:
+        size: how many examples there are.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size, self.level = size, next_level()
+
+    def enter(self, x: Any, axis: int = 0) -> Any:
+        """``x``, one example of it being the rest of its axes; an array for an array, a tensor for a tensor."""
+        return enter(x, level=self.level, axis=axis)
+
+    def leave(self, y: Any, axis: int = 0) -> Any:
+        """``y`` with the examples as an ordinary axis."""
+        return leave(y, level=self.level, axis=axis, size=self.size)
 
 
 def vmap(
@@ -94,12 +122,12 @@ def vmap(
 def _sweep(
     fun: Any, rebuild: Any, inputs: Sequence[Any], axes: Sequence[Any], out_axes: Any, size: int
 ) -> tuple[list[Tensor], Any]:
-    level = next_level()
-    batch = [x if axis is None else enter(x, level=level, axis=axis) for x, axis in zip(inputs, axes, strict=True)]
+    examples = HiddenAxis(size)
+    batch = [x if axis is None else examples.enter(x, axis) for x, axis in zip(inputs, axes, strict=True)]
     outputs, rebuild_out = flatten(fun(*rebuild(batch)))
     places = broadcast(out_axes, rebuild_out(outputs), "out_axes")
     outputs = [y if isinstance(y, Tensor) else Tensor(y) for y in outputs]
-    return [leave(y, level=level, axis=axis, size=size) for y, axis in zip(outputs, places, strict=True)], rebuild_out
+    return [examples.leave(y, axis) for y, axis in zip(outputs, places, strict=True)], rebuild_out
 
 
 def _slice(x: Tensor, axis: int, part: slice) -> Tensor:

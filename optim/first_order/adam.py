@@ -26,20 +26,38 @@ not.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from minigrad.arrays.backend import Array
 from minigrad.optim.first_order.optimizer import Optimizer
 
+__all__ = [
+    "FAMILY",
+    "AMSGrad",
+    "AdaFom",
+    "AdaGrad",
+    "Adam",
+    "AdamW",
+    "Entry",
+    "HeavyBall",
+    "RMSProp",
+    "SignSGD",
+    "adam_step",
+    "adaptive_step",
+]
+
+#: The second moment: 1, the last square, the sum or mean of all, their EMA, or the largest EMA so far.
+SecondMoment = Literal["one", "last", "sum", "mean", "ema", "max"]
+
 
 class Entry(NamedTuple):
     """A method's place in the table: has it a first moment, which second moment, and are both bias-corrected?"""
 
     first: bool
-    second: str
+    second: SecondMoment
     bias_correction: bool
 
 
@@ -55,6 +73,17 @@ FAMILY: dict[str, Entry] = {
 }
 
 
+def adam_step(
+    theta: Array, g: Array, m: Array, v: Array, t: int, lr: float, beta1: float, beta2: float, eps: float
+) -> tuple[Array, Array, Array]:
+    """Adam as Kingma & Ba print it (Algorithm 1), step t = 1, 2, ...: what :func:`adaptive_step` does faster."""
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g**2
+    m_hat = m / (1 - beta1**t)
+    v_hat = v / (1 - beta2**t)
+    return theta - lr * m_hat / (np.sqrt(v_hat) + eps), m, v
+
+
 def adaptive_step(
     theta: Array,
     g: Array,
@@ -62,7 +91,7 @@ def adaptive_step(
     V: Array | None,
     V_max: Array | None,
     *,
-    second: str,
+    second: SecondMoment,
     t: int,
     lr: float,
     beta1: float = 0.0,
@@ -96,17 +125,8 @@ def adaptive_step(
     if second == "last":  # g / sqrt(g^2), which is 0 where g is
         theta -= np.multiply(np.sign(m, out=scratch), step, out=scratch)
         return
-    assert V is not None
-    if second in ("ema", "max"):
-        V *= beta2
-        b = (1 - beta2) / (1 - beta2**t if bias_correction else 1)
-    else:
-        b = 1 / t if second == "mean" else 1.0
     scratch = np.multiply(g, g, out=scratch)
-    V += scratch
-    if second == "max":
-        assert V_max is not None
-        V = np.maximum(V_max, V, out=V_max)
+    V, b = _second_moment(scratch, V, V_max, second, t, beta2, bias_correction)
     # m / (sqrt(b V) + eps) = m / (sqrt(V) + eps / sqrt(b)) / sqrt(b)
     if eps_inside:
         scratch = np.sqrt(np.add(V, eps / b, out=scratch), out=scratch)
@@ -118,45 +138,66 @@ def adaptive_step(
     theta -= scratch
 
 
+def _second_moment(
+    squares: Array, V: Any, V_max: Any, second: str, t: int, beta2: float, bias_correction: bool
+) -> tuple[Array, float]:
+    """V with this step's squares, and the scalar b with v = b V."""
+    if second in ("ema", "max"):
+        V *= beta2
+        b = (1 - beta2) / (1 - beta2**t if bias_correction else 1)
+    else:
+        b = 1 / t if second == "mean" else 1.0
+    V += squares
+    return (np.maximum(V_max, V, out=V_max) if second == "max" else V), b
+
+
 class _FamilyMember(Optimizer):
     """An optimizer whose update is :func:`adaptive_step`; a subclass fixes its entry in the table."""
 
     entry: Entry
 
-    def check(self, settings: dict[str, Any]) -> None:
+    @classmethod
+    def check(cls, settings: dict[str, Any]) -> None:
         super().check(settings)
-        for beta in settings.get("betas", (settings.get("beta1", 0.0), settings.get("beta2", 0.0))):
+        for beta in _betas(settings):
             if not 0 <= beta < 1:
                 raise ValueError(f"a decay rate must lie in [0, 1), but is {beta}: at 1 the average never moves from 0")
         for name in ("eps", "weight_decay"):
             if settings.get(name, 0) < 0:
                 raise ValueError(f"{name} must not be negative, but is {settings[name]}")
 
-    def vectors(self) -> Sequence[str]:
-        names = ["first_moment"] * self.entry.first + ["second_moment"] * (self.entry.second not in ("one", "last"))
-        return [*names, "largest_second_moment"] if self.entry.second == "max" else names
+    @classmethod
+    def vectors(cls, settings: Mapping[str, Any]) -> Sequence[str]:
+        names = ["first_moment"] * cls.entry.first + ["second_moment"] * (cls.entry.second not in ("one", "last"))
+        return [*names, "largest_second_moment"] if cls.entry.second == "max" else names
 
-    def update(self, theta: Array, g: Array, state: list[Array], group: dict[str, Any], scratch: Array) -> None:
-        vectors = dict(zip(self.vectors(), state, strict=True))
-        beta1, beta2 = group.get("betas", (group.get("beta1", 0.0), group.get("beta2", 0.0)))
-        if group.get("decoupled"):
-            theta *= 1 - group["lr"] * group["weight_decay"]
+    @classmethod
+    def update(
+        cls, theta: Array, g: Array, state: Mapping[str, Array], settings: Mapping[str, Any], scratch: Array
+    ) -> None:
+        beta1, beta2 = _betas(settings)
+        if settings.get("decoupled"):
+            theta *= 1 - settings["lr"] * settings["weight_decay"]
         adaptive_step(
             theta,
             g,
-            vectors.get("first_moment"),
-            vectors.get("second_moment"),
-            vectors.get("largest_second_moment"),
-            second=self.entry.second,
-            t=group["step"],
-            lr=group["lr"],
+            state.get("first_moment"),
+            state.get("second_moment"),
+            state.get("largest_second_moment"),
+            second=cls.entry.second,
+            t=settings["step"],
+            lr=settings["lr"],
             beta1=beta1,
             beta2=beta2,
-            eps=group.get("eps", 0.0),
-            eps_inside=group.get("eps_inside", False),
-            bias_correction=group.get("bias_correction", False),
+            eps=settings.get("eps", 0.0),
+            eps_inside=settings.get("eps_inside", False),
+            bias_correction=settings.get("bias_correction", False),
             scratch=scratch,
         )
+
+
+def _betas(settings: Mapping[str, Any]) -> tuple[float, float]:
+    return settings.get("betas", (settings.get("beta1", 0.0), settings.get("beta2", 0.0)))
 
 
 class Adam(_FamilyMember):

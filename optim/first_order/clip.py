@@ -11,6 +11,8 @@ import numpy as np
 from minigrad.core.errors import NonFiniteError
 from minigrad.tensor import Tensor
 
+__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+
 
 def _gradients(params: Any) -> list[Tensor]:
     params = [params] if isinstance(params, Tensor) else params

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from minigrad.arrays.backend import Array, backend_of, move, to_numpy
-from minigrad.optim.line_search import Constant, search_of
+from minigrad.optim.constraints import Constraint
+from minigrad.optim.line_search import Constant, Exact, LineSearch, Search, search_of
 from minigrad.optim.method import Direction, DirectionSearch, Method, Steepest, Step
 from minigrad.optim.result import Status
+from minigrad.optim.schedules import Schedule
+
+__all__ = ["GD", "FullMatrixAdaGrad", "NoisyGD", "PerturbedGD", "ProjectedGD", "Subgradient"]
 
 
 class GD(DirectionSearch):
@@ -22,18 +26,18 @@ class GD(DirectionSearch):
         preconditioner: D, a vector (diagonal) or a matrix.
     """
 
-    second_order = False
+    order = 1
 
     def __init__(
         self,
         params: Any,
         lr: float | None = None,
-        line_search: Any = None,
+        line_search: LineSearch | Search | None = None,
         preconditioner: Any = None,
-        schedule: Callable[[int], float] | None = None,
+        schedule: Schedule | None = None,
     ) -> None:
         super().__init__(params, Steepest(preconditioner), search_of(line_search, lr, 1e-3, schedule))
-        self.second_order = line_search == "exact"
+        self.order = 2 if isinstance(self.search, Exact) else 1
 
 
 class ProjectedGD(Method):
@@ -46,13 +50,13 @@ class ProjectedGD(Method):
             anything with ``project``.
     """
 
-    second_order = False
+    order = 1
 
     def __init__(
-        self, params: Any, lr: float = 1e-3, constraint: Any = None, schedule: Callable[[int], float] | None = None
+        self, params: Any, lr: float = 1e-3, constraint: Constraint | None = None, schedule: Schedule | None = None
     ) -> None:
         super().__init__(params)
-        if not hasattr(constraint, "project"):
+        if constraint is None or not hasattr(constraint, "project"):
             raise TypeError(f"ProjectedGD needs constraint=Box(...), Ball(...) or Simplex(...), not {constraint!r}")
         self.search, self.constraint = Constant(lr, schedule), constraint
 
@@ -67,6 +71,16 @@ class ProjectedGD(Method):
         return Status.GRADIENT if feasible and float(np.linalg.norm(step)) <= tol else None
 
 
+@dataclass
+class SubgradientState:
+    """The best iterate and its value; the mean of all, and the sum of its weights."""
+
+    best: Any = None
+    best_value: float | None = None
+    average: Any = None
+    weight: float = 0.0
+
+
 class Subgradient(Method):
     """theta <- theta - t_k g, for convex functions with kinks, where no constant step converges (notes, appendix .1.2).
 
@@ -76,27 +90,30 @@ class Subgradient(Method):
         schedule: 1/sqrt(k + 1) by default; the steps must vanish, their sum must not.
     """
 
-    second_order = False
+    order = 1
 
-    def __init__(self, params: Any, lr: float = 1.0, schedule: Callable[[int], float] | None = None) -> None:
+    def __init__(self, params: Any, lr: float = 1.0, schedule: Schedule | None = None) -> None:
         super().__init__(params)
         self.search = Constant(lr, schedule or (lambda k: (k + 1) ** -0.5))
-        self.state.update(best=None, best_value=None, average=None, weight=0.0)
+        self.state = SubgradientState()
+        self._best: Any = None  # the best point, where this run has met it: it need not be evaluated again
 
     def advance(self, point: Any) -> Step:
         state = self.state
-        if state["best_value"] is None or point.value < state["best_value"]:
-            state["best"], state["best_value"] = point.theta.copy(), point.value
+        if state.best_value is None or point.value < state.best_value:
+            state.best, state.best_value, self._best = point.theta.copy(), point.value, point
         step = self.search(point, -point.field)
-        state["weight"] += step.size
-        share = step.size / state["weight"]
-        before = point.theta if state["average"] is None else state["average"]
-        state["average"] = (1 - share) * before + share * point.theta
+        state.weight += step.size
+        share = step.size / state.weight
+        before = point.theta if state.average is None else state.average
+        state.average = (1 - share) * before + share * point.theta
         return step
 
     def answer(self, point: Any) -> Any:
-        best = self.state["best_value"]
-        return point if best is None or point.value <= best else point.problem.at(self.state["best"])
+        best = self.state.best_value
+        if best is None or point.value <= best:
+            return point
+        return self._best if self._best is not None else point.problem.at(self.state.best)
 
 
 class _Noise:
@@ -120,14 +137,14 @@ class _Noise:
 class NoisyGD(Method):
     """theta <- theta - lr (grad f + sigma xi), xi standard normal: it leaves strict saddles, but never settles."""
 
-    second_order = False
+    order = 1
 
     def __init__(
         self,
         params: Any,
         lr: float = 1e-3,
         sigma: float = 1e-2,
-        schedule: Callable[[int], float] | None = None,
+        schedule: Schedule | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__(params)
@@ -136,8 +153,18 @@ class NoisyGD(Method):
         self.search, self.sigma, self.noise = Constant(lr, schedule), sigma, _Noise(seed)
 
     def advance(self, point: Any) -> Step:
-        xi = self.noise.normal(self.search.state["k"], point.theta)
+        xi = self.noise.normal(self.search.state.k, point.theta)
         return self.search(point, -(point.field + self.sigma * xi))
+
+
+@dataclass
+class PerturbedState:
+    """The number of steps; and how many since the last noise, with the point and the value from before it."""
+
+    k: int = 0
+    since: int | None = None
+    theta: Any = None
+    value: float = 0.0
 
 
 class PerturbedGD(Method):
@@ -154,7 +181,7 @@ class PerturbedGD(Method):
         decrease: by default ``threshold * radius``.
     """
 
-    second_order = False
+    order = 1
 
     def __init__(
         self,
@@ -173,39 +200,43 @@ class PerturbedGD(Method):
         self.lr, self.radius, self.threshold, self.patience = lr, radius, threshold, patience
         self.decrease = threshold * radius if decrease is None else decrease
         self.noise = _Noise(seed)
-        self.state.update(k=0, since=None, theta=None, value=None)
+        self.state = PerturbedState()
 
     def converged(self, point: Any, tol: float) -> Status | None:
         return None  # a small gradient is what the noise is for
 
     def advance(self, point: Any) -> Step:
         state = self.state
-        state["k"] += 1
-        since = state["since"]
-        if since is not None and since >= self.patience:
-            if state["value"] - point.value < self.decrease:
-                return Step(point.problem.at(state["theta"]), 0.0, Status.SECOND_ORDER)
-            since = None
-        if since is None and point.optimality <= self.threshold:
-            state.update(since=0, theta=point.theta.copy(), value=point.value)
-            shaken = point.theta + self.noise.in_ball(state["k"], point.theta, self.radius)
+        state.k += 1
+        if state.since is not None and state.since >= self.patience:
+            if state.value - point.value < self.decrease:
+                return Step(point.problem.at(state.theta), 0.0, Status.SECOND_ORDER)
+            state.since = None
+        if state.since is None and point.optimality <= self.threshold:
+            state.since, state.theta, state.value = 0, point.theta.copy(), point.value
+            shaken = point.theta + self.noise.in_ball(state.k, point.theta, self.radius)
             return Step(point.problem.at(shaken), self.radius)
-        state["since"] = None if since is None else since + 1
+        state.since = None if state.since is None else state.since + 1
         return Step(point.problem.at(point.theta - self.lr * point.field), self.lr)
+
+
+@dataclass
+class OuterProducts:
+    """The sum of g g^T."""
+
+    G: Any = None
 
 
 class _FullMatrixDirection(Direction):
     """d = -(eps I + G^{1/2})^{-1} g with G = sum g g^T."""
 
     def __init__(self, eps: float) -> None:
-        super().__init__()
-        self.eps = eps
-        self.state.update(G=None)
+        self.eps, self.state = eps, OuterProducts()
 
     def __call__(self, point: Any) -> Array:
         g = to_numpy(point.field)
-        G = 0.0 if self.state["G"] is None else to_numpy(self.state["G"])
-        self.state["G"] = G = G + np.outer(g, g)
+        G = 0.0 if self.state.G is None else to_numpy(self.state.G)
+        self.state.G = G = G + np.outer(g, g)
         s, Q = np.linalg.eigh(G)
         s = np.maximum(s, len(s) * np.finfo(s.dtype).eps * s[-1])  # what is smaller is rounding
         d = -Q @ ((Q.T @ g) / (np.sqrt(s) + self.eps))
@@ -219,13 +250,13 @@ class FullMatrixAdaGrad(DirectionSearch):
     eigendecomposition of a (p, p) matrix.
     """
 
-    second_order = False
+    order = 1
 
     def __init__(
         self,
         params: Any,
         lr: float = 1e-2,
         eps: float = 1e-10,
-        schedule: Callable[[int], float] | None = None,
+        schedule: Schedule | None = None,
     ) -> None:
         super().__init__(params, _FullMatrixDirection(eps), Constant(lr, schedule))

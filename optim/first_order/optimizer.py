@@ -9,15 +9,18 @@ import numpy as np
 
 from minigrad.arrays.backend import Array, backend_of, move, to_numpy
 from minigrad.core.errors import GraphError
-from minigrad.optim.first_order.flat import BLOCK, FlatParameters
+from minigrad.optim.first_order.flat_parameters import BLOCK, FlatParameters
+from minigrad.optim.first_order.update import UpdateRule, step_in_place
 from minigrad.optim.problems.variables import check_parameter
 from minigrad.tensor import Tensor
+
+__all__ = ["Optimizer"]
 
 
 class Optimizer:
     """Base class: ``zero_grad()``, ``loss.backward()``, ``step()``; or ``step(closure)``.
 
-    A subclass names its state vectors and says, in :meth:`update`, what happens to a block of the flat vector.
+    A subclass names the vectors it remembers and says, in :meth:`update`, what happens to a stretch of the flat vector.
 
     Args:
         params: tensors, or (name, tensor) pairs, or groups: dicts with a key ``"params"`` and settings of their own.
@@ -58,18 +61,45 @@ class Optimizer:
         self._scratch: list[Array] = []
 
     # --------------------------------------------------------------------------- what a method has to define
-    def check(self, settings: dict[str, Any]) -> None:
+    @classmethod
+    def check(cls, settings: dict[str, Any]) -> None:
         """Raise ValueError where a setting is out of its range."""
         if not settings["lr"] >= 0:
             raise ValueError(f"lr must not be negative, but is {settings['lr']}")
 
-    def vectors(self) -> Sequence[str]:
-        """The names of the state vectors, each as long as theta and zero at first."""
+    @classmethod
+    def vectors(cls, settings: Mapping[str, Any]) -> Sequence[str]:
+        """The names of the vectors that are remembered, each as long as theta and zero at first."""
         return ()
 
-    def update(self, theta: Array, g: Array, state: list[Array], group: dict[str, Any], scratch: Array) -> None:
-        """Move a block of the parameters in place, given its gradient (read only) and its state."""
+    @classmethod
+    def update(
+        cls, theta: Array, g: Array, state: Mapping[str, Array], settings: Mapping[str, Any], scratch: Array
+    ) -> None:
+        """theta and the vectors of ``state`` after one step, in place: a function of its arguments alone.
+
+        Args:
+            theta: the parameters, or any stretch of them.
+            g: the gradient there, read only.
+            state: the vectors, by name.
+            settings: the group's; "step" is the number of this step, from 1.
+            scratch: a vector to work in.
+        """
         raise NotImplementedError
+
+    @classmethod
+    def rule(cls, **settings: Any) -> UpdateRule:
+        """The method as a pure function update(theta, g, state), without parameters of its own.
+
+        >>> import minigrad as mg
+        >>> rule = mg.optim.Adam.rule(lr=0.1)
+        >>> theta, state = np.ones(2), rule.init(np.ones(2))
+        >>> theta, state = rule.update(theta, np.array([1.0, -5.0]), state)
+        >>> theta.round(6), state.step
+        (array([0.9, 1.1]), 1)
+        """
+        only = cls([Tensor(np.zeros(1), requires_grad=True)], **settings)  # the constructor knows the defaults
+        return UpdateRule(cls, {k: v for k, v in only.groups[0].items() if k not in ("members", "step")})
 
     # ------------------------------------------------------------------------------------------------- use
     @property
@@ -110,12 +140,10 @@ class Optimizer:
             blocks = self.flat.blocks(group["members"])
             group["step"] += bool(blocks)
             for block in blocks:
-                stretch = block.stretch
-                n = stretch.stop - stretch.start
-                theta, g = self.flat.theta[stretch], self.flat.gradient(block, gathered)
-                if group.get("weight_decay") and not group.get("decoupled"):
-                    g = np.add(g, np.multiply(theta, group["weight_decay"], out=scratch[:n]), out=gathered[:n])
-                self.update(theta, g, [vector[stretch] for vector in self.state.values()], group, scratch[:n])
+                n = block.stretch.stop - block.stretch.start
+                theta, g = self.flat.theta[block.stretch], self.flat.gradient(block, gathered)
+                state = {name: vector[block.stretch] for name, vector in self.state.items()}
+                step_in_place(self, theta, g, state, group, (gathered[:n], scratch[:n]))
         for x in self.flat.tensors:
             if x.grad is not None:
                 x.version[0] += 1
@@ -129,12 +157,15 @@ class Optimizer:
             n = min(theta.size, BLOCK) if self.flat.on_host else theta.size
             self._scratch = [np.empty_like(theta, shape=(n,)) for _ in range(2)]
             home = backend_of(theta).name
-            for name in self.vectors():
+            for name in self._vectors():
                 old = self.state.get(name)
                 if old is None:
                     self.state[name] = np.zeros_like(theta)
                 else:
                     self.state[name] = move(old, home).astype(theta.dtype)
+
+    def _vectors(self) -> list[str]:
+        return list(dict.fromkeys(name for group in self.groups for name in self.vectors(group)))
 
     # ------------------------------------------------------------------------------------------- checkpoints
     def state_dict(self) -> dict[str, Any]:
@@ -159,7 +190,7 @@ class Optimizer:
                 f"{len(state['groups'])} groups, but the optimizer has {len(sizes)} of sizes {sizes} in "
                 f"{len(self.groups)}"
             )
-        wanted = set(self.vectors()) if state["state"] else set()
+        wanted = set(self._vectors()) if state["state"] else set()
         settings = [key for key in self.groups[0] if key != "members"]
         if set(state["state"]) != wanted or any(set(group) != set(settings) for group in state["groups"]):
             raise ValueError(
@@ -169,7 +200,7 @@ class Optimizer:
         home = backend_of(self.flat.theta).name
         self.state = {
             name: move(np.array(state["state"][name], dtype=self.flat.theta.dtype), home)
-            for name in self.vectors()
+            for name in self._vectors()
             if state["state"]
         }
         for group, saved in zip(self.groups, state["groups"], strict=True):
@@ -179,4 +210,4 @@ class Optimizer:
         settings = [
             ", ".join(f"{k}={v}" for k, v in group.items() if k not in ("members", "step")) for group in self.groups
         ]
-        return f"{type(self).__name__}({'; '.join(settings)})  # {self.flat.offsets[-1]:,} parameters"
+        return f"{type(self).__name__}({'; '.join(settings)})  # {self.flat.layout.size:,} parameters"

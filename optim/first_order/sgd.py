@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from minigrad.arrays.backend import Array
 from minigrad.optim.first_order.optimizer import Optimizer
 from minigrad.tensor import Tensor
+
+__all__ = ["SGD", "IncrementalGradient", "Nesterov"]
 
 
 class SGD(Optimizer):
@@ -45,7 +47,8 @@ class SGD(Optimizer):
             },
         )
 
-    def check(self, settings: dict[str, Any]) -> None:
+    @classmethod
+    def check(cls, settings: dict[str, Any]) -> None:
         super().check(settings)
         if settings["momentum"] < 0 or settings["weight_decay"] < 0:
             raise ValueError(
@@ -54,26 +57,28 @@ class SGD(Optimizer):
         if settings["nesterov"] and (settings["momentum"] == 0 or settings["dampening"] != 0):
             raise ValueError("Nesterov's method needs momentum > 0 and dampening = 0")
 
-    def vectors(self) -> Sequence[str]:
-        return ("momentum",) if any(group["momentum"] for group in self.groups) else ()
+    @classmethod
+    def vectors(cls, settings: Mapping[str, Any]) -> Sequence[str]:
+        return ("momentum",) if settings["momentum"] else ()
 
-    def update(self, theta: Array, g: Array, state: list[Array], group: dict[str, Any], scratch: Array) -> None:
-        if group["momentum"]:
-            (b,) = state
-            if group["step"] == 1:
+    @classmethod
+    def update(
+        cls, theta: Array, g: Array, state: Mapping[str, Array], settings: Mapping[str, Any], scratch: Array
+    ) -> None:
+        lr, momentum, dampening = settings["lr"], settings["momentum"], settings["dampening"]
+        if momentum:
+            b = state["momentum"]
+            if settings["step"] == 1:
                 b[...] = g
             else:
-                b *= group["momentum"]
-                if group["dampening"]:
-                    b += np.multiply(g, 1 - group["dampening"], out=scratch)
-                else:
-                    b += g
-            if group["nesterov"]:
-                theta -= np.multiply(g, group["lr"], out=scratch)
-                theta -= np.multiply(b, group["lr"] * group["momentum"], out=scratch)
+                b *= momentum
+                b += np.multiply(g, 1 - dampening, out=scratch) if dampening else g
+            if settings["nesterov"]:
+                theta -= np.multiply(g, lr, out=scratch)
+                theta -= np.multiply(b, lr * momentum, out=scratch)
                 return
             g = b
-        theta -= np.multiply(g, group["lr"], out=scratch)
+        theta -= np.multiply(g, lr, out=scratch)
 
 
 class Nesterov(Optimizer):
@@ -90,23 +95,27 @@ class Nesterov(Optimizer):
     def __init__(self, params: Iterable[Any], lr: float = 1e-3, momentum: float | None = 0.9) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum})
 
-    def check(self, settings: dict[str, Any]) -> None:
+    @classmethod
+    def check(cls, settings: dict[str, Any]) -> None:
         super().check(settings)
         if settings["momentum"] is not None and not 0 <= settings["momentum"] < 1:
             raise ValueError(f"momentum must lie in [0, 1), or be None, but is {settings['momentum']}")
 
-    def vectors(self) -> Sequence[str]:
+    @classmethod
+    def vectors(cls, settings: Mapping[str, Any]) -> Sequence[str]:
         return ("velocity",)
 
-    def update(self, theta: Array, g: Array, state: list[Array], group: dict[str, Any], scratch: Array) -> None:
-        (v,) = state  # (y_k - x_k) before, (x_{k+1} - x_k) after the first two lines
-        step = np.multiply(g, group["lr"], out=scratch)
+    @classmethod
+    def update(
+        cls, theta: Array, g: Array, state: Mapping[str, Array], settings: Mapping[str, Any], scratch: Array
+    ) -> None:
+        v = state["velocity"]  # (y_k - x_k) before, (x_{k+1} - x_k) after the next three lines
+        step = np.multiply(g, settings["lr"], out=scratch)
         theta -= step
         v -= step
         # y' = x' + beta v, and theta holds x' where the last block was y = x + beta v
-        k = group["step"]
-        beta = group["momentum"] if group["momentum"] is not None else (k - 1) / (k + 2)
-        v *= beta
+        k = settings["step"]
+        v *= settings["momentum"] if settings["momentum"] is not None else (k - 1) / (k + 2)
         theta += v
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+from minigrad.optim.constraints import Constraint
 from minigrad.optim.first_order.adam import Adam
-from minigrad.optim.first_order.rules import FirstOrder
+from minigrad.optim.first_order.method import FirstOrder
 from minigrad.optim.first_order.sgd import SGD
-from minigrad.optim.problems.estimates import CoordinateEstimate, GaussianEstimate
+from minigrad.optim.problems.gradient_estimates import CoordinateEstimate, GaussianEstimate
+from minigrad.optim.schedules import Schedule
+
+__all__ = ["ZOO", "RandomGradientFree"]
 
 
 class RandomGradientFree(FirstOrder):
@@ -27,8 +30,8 @@ class RandomGradientFree(FirstOrder):
         mu: float = 1e-4,
         samples: int = 1,
         central: bool = False,
-        schedule: Callable[[int], float] | None = None,
-        constraint: Any = None,
+        schedule: Schedule | None = None,
+        constraint: Constraint | None = None,
         seed: int = 0,
     ) -> None:
         estimate = GaussianEstimate(mu, samples, central)
@@ -50,8 +53,8 @@ class ZOO(FirstOrder):
         mu: float = 1e-4,
         coordinates: int | None = 128,
         betas: tuple[float, float] = (0.9, 0.999),
-        schedule: Callable[[int], float] | None = None,
-        constraint: Any = None,
+        schedule: Schedule | None = None,
+        constraint: Constraint | None = None,
         seed: int = 0,
     ) -> None:
         estimate = CoordinateEstimate(mu, coordinates)

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from minigrad.arrays.backend import Array, backend_of, to_numpy
+from minigrad.arrays.backend import Array, to_numpy
 from minigrad.arrays.dtypes import as_array
-from minigrad.nn.module import Module, swapped
+from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
+from minigrad.transforms.flat import Layout, check_alike
 from minigrad.transforms.tree import flatten
+
+__all__ = ["Owned", "Variables", "check_parameter"]
 
 
 class Variables:
@@ -34,23 +36,20 @@ class Variables:
 
     def __init__(self, *arguments: Any) -> None:
         self.arguments: list[Any] = [x if isinstance(x, Owned) else _argument(x) for x in arguments]
-        arrays = [array for argument in self.arguments for array in argument.arrays()]
+        arrays = self._arrays()
         if not arrays:
             raise ValueError("there is nothing to optimize: x0 holds no parameters that require gradients")
-        kinds = {(str(a.dtype), backend_of(a).name) for a in arrays}
-        if len(kinds) > 1:
-            raise TypeError(
-                f"the variables are kept in one vector, so they must share a dtype and a backend; these have "
-                f"{sorted(kinds)}. Convert them with .astype(dtype), or a module with module.to(backend, dtype)"
-            )
+        check_alike(arrays, "the variables")
         self.counts = [len(argument.arrays()) for argument in self.arguments]
-        self.shapes = [tuple(a.shape) for a in arrays]
-        self.offsets: list[int] = np.cumsum([0, *[a.size for a in arrays]]).tolist()
-        self.p = self.offsets[-1]
+        self.layout = Layout([a.shape for a in arrays])
+        self.p = self.layout.size
+
+    def _arrays(self) -> list[Array]:
+        return [array for argument in self.arguments for array in argument.arrays()]
 
     def read(self) -> Array:
         """theta now: a copy."""
-        return self.vector([array for argument in self.arguments for array in argument.arrays()])
+        return self.join(self._arrays())
 
     @property
     def like(self) -> Array:
@@ -58,28 +57,27 @@ class Variables:
         return self.arguments[0].arrays()[0]
 
     @property
-    def split(self) -> int:
+    def boundary(self) -> int:
         """Where the second player's part of theta begins."""
-        return self.offsets[self.counts[0]]
+        return self.layout.offsets[self.counts[0]]
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the function reads its parameters itself, so that evaluating it means overwriting them."""
+        return any(argument.in_place for argument in self.arguments)
 
     @property
     def stamp(self) -> int:
         """Changes when tensors that an earlier graph was recorded on are overwritten."""
         return sum(argument.stamp for argument in self.arguments)
 
-    def vector(self, pieces: Sequence[Array]) -> Array:
-        """The pieces, one per tensor, as one new vector."""
-        return np.concatenate([a.reshape(-1) for a in pieces]) if len(pieces) > 1 else pieces[0].reshape(-1).copy()
-
-    def pieces(self, theta: Array) -> list[Array]:
-        """``theta`` as views of the tensors' shapes; leading axes before the last stay in front."""
-        batch = theta.shape[:-1]
-        cuts = zip(pairwise(self.offsets), self.shapes, strict=True)
-        return [theta[..., a:b].reshape((*batch, *shape)) for (a, b), shape in cuts]
+    def join(self, parts: Sequence[Array]) -> Array:
+        """The parts, one per tensor, as one new vector."""
+        return self.layout.join(parts)
 
     def leaves(self, theta: Array) -> list[Tensor]:
         """Tensors that hold ``theta`` and require gradients."""
-        return [leaf for argument, pieces in self._shares(theta) for leaf in argument.leaves(pieces)]
+        return [leaf for argument, parts in self._shares(theta) for leaf in argument.leaves(parts)]
 
     def call(self, fun: Callable[..., Any], leaves: Sequence[Tensor], *examples: Any) -> Any:
         """fun(arguments made of ``leaves``, *examples)."""
@@ -92,16 +90,16 @@ class Variables:
 
     def show(self, theta: Array) -> list[Any]:
         """``theta`` in the structure of the arguments; a module's as a dict of tensors by name."""
-        return [argument.show(pieces) for argument, pieces in self._shares(theta)]
+        return [argument.show(parts) for argument, parts in self._shares(theta)]
 
     def write(self, theta: Array) -> list[Any]:
         """As :meth:`show`, but modules and owned tensors are overwritten, and a module stands for itself."""
-        return [argument.give(pieces) for argument, pieces in self._shares(theta)]
+        return [argument.give(parts) for argument, parts in self._shares(theta)]
 
     def _shares(self, theta: Array) -> Iterator[tuple[Any, list[Array]]]:
-        pieces = iter(self.pieces(theta))
+        parts = iter(self.layout.split(theta))
         for argument, n in zip(self.arguments, self.counts, strict=True):
-            yield argument, [next(pieces) for _ in range(n)]
+            yield argument, [next(parts) for _ in range(n)]
 
 
 def _argument(x: Any) -> Any:
@@ -124,15 +122,15 @@ class _Tree:
     def arrays(self) -> list[Array]:
         return self._arrays
 
-    def leaves(self, pieces: Sequence[Array]) -> list[Tensor]:
-        return [Tensor(a, requires_grad=True) for a in pieces]
+    def leaves(self, parts: Sequence[Array]) -> list[Tensor]:
+        return [Tensor(a, requires_grad=True) for a in parts]
 
     def bound(self, leaves: Sequence[Tensor]) -> AbstractContextManager[list[Any]]:
         return _yield([self.rebuild(leaves)])
 
-    def show(self, pieces: Sequence[Array]) -> Any:
+    def show(self, parts: Sequence[Array]) -> Any:
         return self.rebuild(
-            [Tensor(a) if tensor else to_numpy(a) for a, tensor in zip(pieces, self.was_tensor, strict=True)]
+            [Tensor(a) if tensor else to_numpy(a) for a, tensor in zip(parts, self.was_tensor, strict=True)]
         )
 
     give = show
@@ -150,19 +148,19 @@ class _ModuleArgument:
     def arrays(self) -> list[Array]:
         return [x.array for x in self.parameters.values()]
 
-    def leaves(self, pieces: Sequence[Array]) -> list[Tensor]:
-        return [Tensor(a, requires_grad=True) for a in pieces]
+    def leaves(self, parts: Sequence[Array]) -> list[Tensor]:
+        return [Tensor(a, requires_grad=True) for a in parts]
 
     @contextmanager
     def bound(self, leaves: Sequence[Tensor]) -> Iterator[list[Any]]:
-        with swapped(self.module, dict(zip(self.parameters, leaves, strict=True))):
+        with self.module.holding(dict(zip(self.parameters, leaves, strict=True))):
             yield [self.module]
 
-    def show(self, pieces: Sequence[Array]) -> dict[str, Tensor]:
-        return dict(zip(self.parameters, map(Tensor, pieces), strict=True))
+    def show(self, parts: Sequence[Array]) -> dict[str, Tensor]:
+        return dict(zip(self.parameters, map(Tensor, parts), strict=True))
 
-    def give(self, pieces: Sequence[Array]) -> Module:
-        for x, a in zip(self.parameters.values(), pieces, strict=True):
+    def give(self, parts: Sequence[Array]) -> Module:
+        for x, a in zip(self.parameters.values(), parts, strict=True):
             x.assign_(a)
         return self.module
 
@@ -194,19 +192,19 @@ class Owned:
         """What theta starts as."""
         return [x.array for x in self.tensors]
 
-    def leaves(self, pieces: Sequence[Array]) -> list[Tensor]:
-        """The tensors themselves, holding ``pieces`` now."""
-        self.give(pieces)
+    def leaves(self, parts: Sequence[Array]) -> list[Tensor]:
+        """The tensors themselves, holding ``parts`` now."""
+        self.give(parts)
         return self.tensors
 
     def bound(self, leaves: Sequence[Tensor]) -> AbstractContextManager[list[Any]]:
         """Nothing: the closure takes no arguments."""
         return _yield([])
 
-    def give(self, pieces: Sequence[Array]) -> None:
-        """Write ``pieces`` into the tensors."""
+    def give(self, parts: Sequence[Array]) -> None:
+        """Write ``parts`` into the tensors."""
         self.stamp += 1
-        for x, a in zip(self.tensors, pieces, strict=True):
+        for x, a in zip(self.tensors, parts, strict=True):
             x.assign_(a)
 
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from minigrad.arrays.backend import Array
-from minigrad.optim.line_search import search_of
+from minigrad.optim.line_search import LineSearch, Search, search_of
 from minigrad.optim.method import Direction, DirectionSearch
+
+__all__ = ["LBFGS", "LBFGSDirection"]
+
+
+@dataclass
+class LBFGSState:
+    """The last steps and the changes of the gradient along them: (pairs, p) each, the oldest first."""
+
+    S: Any = None
+    Y: Any = None
 
 
 class LBFGSDirection(Direction):
@@ -18,14 +29,13 @@ class LBFGSDirection(Direction):
     """
 
     def __init__(self, memory: int = 10) -> None:
-        super().__init__()
         if memory < 1:
             raise ValueError(f"L-BFGS needs a memory of at least one pair, not {memory}")
         self.memory = memory
-        self.state.update(S=None, Y=None)  # (pairs, p) each, oldest first
+        self.state = LBFGSState()
 
     def __call__(self, point: Any) -> Array:
-        S, Y, d = self.state["S"], self.state["Y"], -point.field
+        S, Y, d = self.state.S, self.state.Y, -point.field
         if S is None:
             return d / max(1.0, float(np.linalg.norm(d)))  # no scale is known yet
         rho = [1 / float(s @ y) for s, y in zip(S, Y, strict=True)]
@@ -41,9 +51,10 @@ class LBFGSDirection(Direction):
     def moved(self, old: Any, new: Any) -> None:
         s, y = new.theta - old.theta, new.field - old.field
         if float(s @ y) > np.finfo(s.dtype).eps * float(y @ y):
-            for name, v in (("S", s), ("Y", y)):
-                before = self.state[name]
-                self.state[name] = v[None] if before is None else np.concatenate([before, v[None]])[-self.memory :]
+            self.state.S, self.state.Y = self._with(self.state.S, s), self._with(self.state.Y, y)
+
+    def _with(self, before: Array | None, v: Array) -> Array:
+        return v[None] if before is None else np.concatenate([before, v[None]])[-self.memory :]
 
 
 class LBFGS(DirectionSearch):
@@ -54,5 +65,7 @@ class LBFGS(DirectionSearch):
         memory: how many pairs to remember.
     """
 
-    def __init__(self, params: Any, lr: float | None = None, memory: int = 10, line_search: Any = "wolfe") -> None:
+    def __init__(
+        self, params: Any, lr: float | None = None, memory: int = 10, line_search: LineSearch | Search | None = "wolfe"
+    ) -> None:
         super().__init__(params, LBFGSDirection(memory), search_of(line_search, lr, 1.0))

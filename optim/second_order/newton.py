@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import scipy.linalg
 
 from minigrad.arrays.backend import Array, backend_of, move, to_numpy
-from minigrad.optim.line_search import search_of
+from minigrad.optim.line_search import LineSearch, Search, search_of
 from minigrad.optim.method import Direction, DirectionSearch, Stuck
 from minigrad.optim.result import Status
+from minigrad.optim.schedules import Schedule
+from minigrad.optim.second_order.conjugate_gradients import conjugate_gradients
+
+__all__ = ["Indefinite", "Newton", "NewtonCG", "NewtonCGDirection", "NewtonDirection", "modified_cholesky"]
+
+#: What Newton's method does where the Hessian is not positive definite.
+Indefinite = Literal["stop", "modify", "accept"]
 
 
 def modified_cholesky(A: np.ndarray, delta: float | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -43,9 +49,8 @@ class NewtonDirection(Direction):
             "accept" it, solving H d = -g as Newton's method for equations does: it then finds any stationary point.
     """
 
-    def __init__(self, indefinite: str = "stop") -> None:
-        super().__init__()
-        if indefinite not in ("stop", "modify", "accept"):
+    def __init__(self, indefinite: Indefinite = "stop") -> None:
+        if indefinite not in get_args(Indefinite):
             raise ValueError(f"indefinite must be 'stop', 'modify' or 'accept', not {indefinite!r}")
         self.indefinite = indefinite
 
@@ -81,33 +86,14 @@ class NewtonDirection(Direction):
 class NewtonCGDirection(Direction):
     """d with |H d + g| <= eta |g|, by conjugate gradients on Hessian-vector products; H is never formed.
 
-    eta = min(1/2, sqrt(|g|)) makes the convergence superlinear (Nocedal & Wright, Alg. 7.1). Where CG meets a direction
-    of negative curvature, it returns what it has so far, or -g: a descent direction always.
+    eta = min(1/2, sqrt(|g|)) makes the convergence superlinear (Nocedal & Wright, Alg. 7.1).
     """
 
     def __init__(self, max_products: int | None = None) -> None:
-        super().__init__()
         self.max_products = max_products
 
     def __call__(self, point: Any) -> Array:
-        g = point.field
-        norm = float(np.sqrt(g @ g))
-        tolerance = min(0.5, norm**0.5) * norm
-        d, r = np.zeros_like(g), g
-        s, rr = -r, norm * norm
-        for _ in range(self.max_products or 10 * g.size):
-            Hs = point.curvature(s)
-            bend = float(s @ Hs)
-            if not bend > 0:
-                return s if not d.any() else d
-            t = rr / bend
-            d = d + t * s
-            r = r + t * Hs
-            new = float(r @ r)
-            if new**0.5 <= tolerance:
-                break
-            s, rr = s * (new / rr) - r, new
-        return d
+        return conjugate_gradients(point.curvature, point.field, max_products=self.max_products)[0]
 
 
 class Newton(DirectionSearch):
@@ -126,9 +112,9 @@ class Newton(DirectionSearch):
         self,
         params: Any,
         lr: float | None = None,
-        line_search: Any = None,
-        indefinite: str = "stop",
-        schedule: Callable[[int], float] | None = None,
+        line_search: LineSearch | Search | None = None,
+        indefinite: Indefinite = "stop",
+        schedule: Schedule | None = None,
     ) -> None:
         super().__init__(params, NewtonDirection(indefinite), search_of(line_search, lr, 1.0, schedule))
 
@@ -140,6 +126,10 @@ class NewtonCG(DirectionSearch):
     """
 
     def __init__(
-        self, params: Any, lr: float | None = None, line_search: Any = "armijo", max_products: int | None = None
+        self,
+        params: Any,
+        lr: float | None = None,
+        line_search: LineSearch | Search | None = "armijo",
+        max_products: int | None = None,
     ) -> None:
         super().__init__(params, NewtonCGDirection(max_products), search_of(line_search, lr, 1.0))

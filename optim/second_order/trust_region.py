@@ -1,18 +1,103 @@
-"""Trust regions: minimize the quadratic model g'd + 1/2 d'Hd where it can be trusted, abs(d) <= radius."""
+"""Trust regions: minimize a model of the function where it can be trusted, abs(d) <= radius, and learn the radius.
+
+The loop :func:`step_in_region` is the same for all of them (notes, .3.3). Newton's model g'd + 1/2 d'Hd is here,
+solved by an eigendecomposition or by conjugate gradients; that of Levenberg-Marquardt stands in its own file.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 
 from minigrad.arrays.backend import Array, backend_of, move, to_numpy
-from minigrad.optim.method import Method, Step
+from minigrad.optim.method import Method, Step, Stuck
 from minigrad.optim.result import Status
+from minigrad.optim.second_order.conjugate_gradients import conjugate_gradients
+
+__all__ = ["RegionState", "Trial", "TrustRegion", "TrustRegionSolver", "step_in_region", "trust_region_step"]
 
 EXACT = 500  # up to so many parameters the subproblem is solved exactly, by an eigendecomposition
 
+#: How Newton's model is minimized in the ball.
+TrustRegionSolver = Literal["exact", "steihaug"]
 
+
+# ---------------------------------------------------------------------------------------------- the radius loop
+@dataclass
+class RegionState:
+    """The radius in use; None before the first step."""
+
+    radius: float | None = None
+
+
+class Trial(NamedTuple):
+    """What a model proposes: a step d, how long it is in the region's norm, by how much the model says the value will
+    fall, and whether the radius did not matter.
+    """
+
+    d: Array
+    length: float
+    predicted: float
+    interior: bool
+
+
+class Model(Protocol):
+    """A model of a function around a point."""
+
+    size: float  # abs(theta) in the region's norm
+
+    def within(self, radius: float) -> Trial:
+        """Its minimizer with a length of at most about ``radius``."""
+
+    def minimizer(self) -> Array | None:
+        """Its minimizer wherever that is, if it is known."""
+
+
+def step_in_region(
+    point: Any, model: Model, state: RegionState, initial: float, eta: float, largest: float = np.inf
+) -> Step:
+    """Propose steps and shrink the region until one brings the value down by ``eta`` of what the model said.
+
+    The region grows to twice the step where three quarters of that came true, or the model's minimizer was inside it
+    (More 1978).
+
+    Args:
+        initial: the first radius, a guess: the first trial says more, where it is shorter.
+    """
+    eps = float(np.finfo(point.theta.dtype).eps)
+    first = state.radius is None
+    radius = initial if state.radius is None else state.radius
+    while True:
+        trial = model.within(radius)
+        if first:
+            radius, first = min(radius, trial.length), False
+        state.radius = radius
+        if not trial.predicted > 16 * eps * abs(point.value) or trial.length <= eps * model.size:
+            return _beyond_rounding(point, model, trial)
+        new = point.problem.at(point.theta + trial.d)
+        ratio = (point.value - new.value) / trial.predicted
+        used = radius
+        if not ratio >= 0.25:  # NaN too
+            radius = (0.5 if ratio > 0 else 0.25) * trial.length
+        elif ratio > 0.75 or trial.interior:
+            radius = min(max(radius, 2 * trial.length), largest)
+        state.radius = radius
+        if ratio > eta:
+            return Step(new, used)
+
+
+def _beyond_rounding(point: Any, model: Model, trial: Trial) -> Step:
+    """The values no longer tell one point from another; the gradient may."""
+    d = model.minimizer()
+    new = point.problem.at(point.theta + (trial.d if d is None else d))
+    if new.finite and new.optimality < 0.99 * point.optimality:
+        return Step(new, trial.length)
+    return Step(point, trial.length, Status.ROUNDING)
+
+
+# ---------------------------------------------------------------------------------------------- Newton's model
 def trust_region_step(g: np.ndarray, H: np.ndarray, radius: float) -> np.ndarray:
     """argmin of g'd + 1/2 d'Hd over abs(d) <= radius, for any symmetric H (More & Sorensen 1983).
 
@@ -20,17 +105,27 @@ def trust_region_step(g: np.ndarray, H: np.ndarray, radius: float) -> np.ndarray
     H = Q diag(h) Q^T the length of d(mu) is explicit, and mu is found by Newton's method on 1 / abs(d(mu)), which is
     almost linear. In the hard case, where g has no part along the lowest eigenvectors, one of them is added to reach
     the boundary.
+
+    >>> trust_region_step(np.array([1.0, 0.0]), np.diag([1.0, -1.0]), 2.0).round(6)
+    array([-0.5     ,  1.936492])
+
+    Raises:
+        ValueError: the radius is not positive.
     """
     if not radius > 0:
         raise ValueError(f"trust_region_step: the radius must be positive, but is {radius}")
     h, Q = np.linalg.eigh(H)
-    a = Q.T @ g
-    scale = max(float(np.abs(h).max()), float(np.linalg.norm(g)) / radius, np.finfo(h.dtype).tiny)
+    return Q @ _in_eigenvectors(h, Q.T @ g, radius)
+
+
+def _in_eigenvectors(h: np.ndarray, a: np.ndarray, radius: float) -> np.ndarray:
+    """The step where H is diagonal: h are its eigenvalues in rising order, a the gradient along its eigenvectors."""
+    scale = max(float(np.abs(h).max()), float(np.linalg.norm(a)) / radius, np.finfo(h.dtype).tiny)
     tiny = len(h) * np.finfo(h.dtype).eps * scale
     if h[0] > tiny:
         d = -a / h
         if np.linalg.norm(d) <= radius:
-            return Q @ d
+            return d
     lowest = h - h[0] <= tiny
     floor = max(0.0, -float(h[0]))  # mu is not below this
     rest = np.where(lowest, 0.0, a / np.where(lowest, 1.0, h + floor))
@@ -40,7 +135,7 @@ def trust_region_step(g: np.ndarray, H: np.ndarray, radius: float) -> np.ndarray
             d = -rest
             if h[0] < -tiny:
                 d[int(np.argmax(lowest))] = np.sqrt(radius**2 - inside**2)
-            return Q @ d
+            return d
     low, high = floor, floor + float(np.linalg.norm(a)) / radius + tiny
     mu = high
     for _ in range(200):
@@ -54,88 +149,75 @@ def trust_region_step(g: np.ndarray, H: np.ndarray, radius: float) -> np.ndarray
             mu = 0.5 * (low + high)
         if high - low <= np.finfo(h.dtype).eps * high:
             break
-    return Q @ (-a / (h + mu))
+    return -a / (h + mu)
 
 
-def steihaug_step(g: Array, product: Any, radius: float) -> Array:
-    """An approximate minimizer by conjugate gradients, stopped at the boundary (Steihaug 1983).
+class _NewtonModel:
+    """g'd + 1/2 d'Hd around a point."""
 
-    Args:
-        product: v -> H v.
-    """
-    norm = float(np.sqrt(g @ g))
-    tolerance = min(0.5, norm**0.5) * norm
-    d, r, s, rr = np.zeros_like(g), g, -g, norm * norm
-    for _ in range(10 * g.size):
-        Hs = product(s)
-        bend = float(s @ Hs)
-        t = rr / bend if bend > 0 else np.inf
-        if not np.isfinite(t) or float(np.linalg.norm(d + t * s)) >= radius:
-            dd, ds, ss = float(d @ d), float(d @ s), float(s @ s)
-            return d + ((np.sqrt(ds * ds + ss * (radius**2 - dd)) - ds) / ss) * s
-        d = d + t * s
-        r = r + t * Hs
-        new = float(r @ r)
-        if new**0.5 <= tolerance:
-            return d
-        s, rr = s * (new / rr) - r, new
-    return d
+    def __init__(self, point: Any) -> None:
+        self.point, self.size = point, float(np.linalg.norm(point.theta))
+
+    def within(self, radius: float) -> Trial:
+        """By conjugate gradients, on the device."""
+        g = self.point.field
+        d, r = conjugate_gradients(self.point.curvature, g, radius)
+        length = float(np.linalg.norm(d))
+        return Trial(d, length, -0.5 * float(d @ (g + r)), length < 0.99 * radius)
+
+    def minimizer(self) -> Array | None:
+        return None
+
+
+class _Eigenmodel(_NewtonModel):
+    """The same along H's eigenvectors, on the host: one decomposition serves every radius."""
+
+    def __init__(self, point: Any) -> None:
+        super().__init__(point)
+        H = to_numpy(point.hessian).astype(np.float64)
+        if not np.isfinite(H).all():
+            raise Stuck(Status.NON_FINITE)
+        self.h, self.Q = np.linalg.eigh(H)
+        self.a = self.Q.T @ to_numpy(point.field).astype(np.float64)
+
+    def within(self, radius: float) -> Trial:
+        e = _in_eigenvectors(self.h, self.a, radius)
+        length, predicted = float(np.linalg.norm(e)), -float(self.a @ e + 0.5 * (self.h * e) @ e)
+        theta = self.point.theta
+        d = move((self.Q @ e).astype(theta.dtype), backend_of(theta).name)
+        return Trial(d, length, predicted, length < 0.99 * radius)
 
 
 class TrustRegion(Method):
-    """Minimize the model in a ball; enlarge the ball where the model was right, shrink it where not (notes, .3.3).
+    """Minimize Newton's model in a ball; enlarge the ball where the model was right, shrink it where not (notes, .3.3).
 
     Args:
         radius: of the first ball.
         max_radius: the largest allowed.
-        solver: "exact" (up to 500 parameters, the default there) or "steihaug".
+        solver: "exact" (up to 500 parameters, the default there) or "steihaug", conjugate gradients.
         eta: the share of the predicted decrease that a step must achieve to be taken.
+
+    Raises:
+        ValueError: a radius or a solver that does not exist.
     """
 
     def __init__(
-        self, params: Any, radius: float = 1.0, max_radius: float = 1e10, solver: str | None = None, eta: float = 1e-4
+        self,
+        params: Any,
+        radius: float = 1.0,
+        max_radius: float = 1e10,
+        solver: TrustRegionSolver | None = None,
+        eta: float = 1e-4,
     ) -> None:
         super().__init__(params)
         if not 0 < radius <= max_radius:
             raise ValueError(f"TrustRegion needs 0 < radius <= max_radius, not {radius} and {max_radius}")
-        if solver not in (None, "exact", "steihaug"):
+        if solver not in (None, *get_args(TrustRegionSolver)):
             raise ValueError(f"solver must be 'exact' or 'steihaug', not {solver!r}")
         self.exact = solver == "exact" or (solver is None and self.variables.p <= EXACT)
-        self.max_radius, self.eta = max_radius, eta
-        self.state.update(radius=radius)
+        self.radius, self.max_radius, self.eta = radius, max_radius, eta
+        self.state = RegionState()
 
     def advance(self, point: Any) -> Step:
-        g, eps = point.field, float(np.finfo(point.theta.dtype).eps)
-        if self.exact:
-            H, g_host = to_numpy(point.hessian).astype(np.float64), to_numpy(g).astype(np.float64)
-            if not np.isfinite(H).all():
-                return Step(point, 0.0, Status.NON_FINITE)
-        while True:
-            radius = self.state["radius"]
-            if self.exact:
-                host = trust_region_step(g_host, H, radius)
-                d = move(host.astype(point.theta.dtype), backend_of(point.theta).name)
-                bend = float(host @ H @ host)
-            else:
-                d = steihaug_step(g, point.curvature, radius)
-                bend = float(d @ point.curvature(d))
-            predicted = -(float(g @ d) + 0.5 * bend)
-            length = float(np.linalg.norm(d))
-            if not predicted > eps * abs(point.value) or length <= eps * float(np.linalg.norm(point.theta)):
-                return self._rounding(point, d)
-            new = point.problem.at(point.theta + d)
-            ratio = (point.value - new.value) / predicted
-            if not ratio >= 0.25:  # NaN too
-                self.state["radius"] = 0.25 * length
-            elif ratio > 0.75 and length > 0.9 * radius:
-                self.state["radius"] = min(2 * radius, self.max_radius)
-            if ratio > self.eta:
-                return Step(new, radius)
-
-    @staticmethod
-    def _rounding(point: Any, d: Array) -> Step:
-        """Values no longer tell one point from another; the gradient may, for one more step."""
-        new = point.problem.at(point.theta + d)
-        if new.finite and new.optimality < 0.5 * point.optimality:
-            return Step(new, float(np.linalg.norm(d)))
-        return Step(point, 0.0, Status.ROUNDING)
+        model = _Eigenmodel(point) if self.exact else _NewtonModel(point)
+        return step_in_region(point, model, self.state, self.radius, self.eta, self.max_radius)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad import optim, viz
 from minigrad.optim import Status, rates
-from minigrad.optim.problems.estimates import CoordinateEstimate, Estimated, GaussianEstimate
+from minigrad.optim.problems.gradient_estimates import CoordinateEstimate, Estimated, GaussianEstimate
 from tests import host_only
 
 pytestmark = host_only  # numbers in NumPy arrays; test_methods.py runs every method on the device
@@ -141,7 +141,7 @@ def test_incremental_gradient_goes_round():
 
 # ------------------------------------------------------------------------------------------------ zeroth order
 def estimates(estimate, fun, x, n):
-    problem = Estimated(fun, optim.solve.Variables(x), estimate)
+    problem = Estimated(fun, optim.solvers.Variables(x), estimate)
     return np.stack([problem.at(problem.variables.read()).field for _ in range(n)])
 
 

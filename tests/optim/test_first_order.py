@@ -258,7 +258,7 @@ def test_parameters_become_views_of_one_vector():
 @pytest.mark.parametrize("block", [1, 3, 7, 1000])
 def test_blocks_cover_every_parameter_once(block, monkeypatch, rng):
     """Whatever the block length, and whichever parameters have gradients, the update is the same."""
-    monkeypatch.setattr("minigrad.optim.first_order.flat.BLOCK", block)
+    monkeypatch.setattr("minigrad.optim.first_order.flat_parameters.BLOCK", block)
     monkeypatch.setattr("minigrad.optim.first_order.optimizer.BLOCK", block)
     shapes = [(3, 2), (1,), (0,), (5,), (2, 2)]
     for absent in [(), (1,), (0, 3), (4,), (1, 2)]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import nn, optim
-from minigrad.optim.problems.payoffs import Minimax
+from minigrad.optim.problems.minimax import Minimax
 from minigrad.optim.problems.variables import Variables
 from tests import host_only
 

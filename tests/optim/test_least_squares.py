@@ -14,10 +14,10 @@ from minigrad import nn, optim
 from minigrad.models import MLP
 from minigrad.nn import functional_call
 from minigrad.optim import Status
-from minigrad.optim.problems.squares import LeastSquares
+from minigrad.optim.problems.least_squares import LeastSquares
 from minigrad.optim.problems.variables import Variables
-from minigrad.optim.second_order.damped import Damped, inverse_slope
 from minigrad.optim.second_order.gauss_newton import GaussNewtonDirection
+from minigrad.optim.second_order.levenberg_marquardt import DampedLeastSquares
 from tests import host_only
 
 pytestmark = host_only  # numbers in NumPy arrays; test_methods.py runs every method on the device
@@ -52,7 +52,7 @@ def test_jacobian_by_rows_and_by_columns_and_products(chunk, rng):
         np.testing.assert_allclose(p.jacobian, numeric, atol=1e-8)
         np.testing.assert_allclose(p.jvp(v), numeric @ v, atol=1e-8)
         np.testing.assert_allclose(p.field, p.jacobian.T @ p.residual)
-        R, z = p.triangle
+        R, z = p.linear_model
         np.testing.assert_allclose(R.T @ R, p.jacobian.T @ p.jacobian, atol=1e-12)
         np.testing.assert_allclose(R.T @ z, p.field, atol=1e-12)
 
@@ -80,7 +80,7 @@ def test_the_jacobian_is_folded_into_its_triangle_chunk_by_chunk(rng):
     X, Y = rng.standard_normal((50, 3)), rng.standard_normal(50)
     fun = lambda m, x, y: m(x)[0] - y
     whole, folded = a_point(fun, model, examples=(X, Y)), a_point(fun, model, examples=(X, Y), chunk=8)
-    R, z = folded.triangle
+    R, z = folded.linear_model
     np.testing.assert_allclose(folded.field, whole.field, atol=1e-12)
     assert folded.optimality == pytest.approx(whole.optimality)
     assert "jacobian" not in folded.__dict__
@@ -192,13 +192,13 @@ def test_nothing_depends_on_a_parameter():
 def test_damped_is_the_minimizer(gram, seed, mu, rows):
     rng = np.random.default_rng(seed)
     A, z = rng.standard_normal((rows, 3)), rng.standard_normal(rows)
-    q, F = Damped(A, z, gram=gram)(mu)
+    q, F = DampedLeastSquares(A, z, gram=gram)(mu)
     np.testing.assert_allclose(A.T @ (A @ q + z) + mu * q, 0, atol=1e-8 * (1 + mu))
     np.testing.assert_allclose(F.T @ F, A.T @ A + mu * np.eye(3), rtol=1e-8, atol=1e-10)
-    length = lambda mu: np.linalg.norm(Damped(A, z)(mu)[0])
+    length = lambda mu: np.linalg.norm(DampedLeastSquares(A, z)(mu)[0])
     step = 1e-5 * mu
     slope = (length(mu + step) - length(mu - step)) / (2 * step)
-    assert inverse_slope(F, q) == pytest.approx(-length(mu) / slope, rel=1e-3)
+    assert DampedLeastSquares(A, z).inverse_slope(F, q) == pytest.approx(-length(mu) / slope, rel=1e-3)
 
 
 @given(seeds, st.floats(-14, 0))
@@ -207,7 +207,7 @@ def test_corrected_cholesky_has_the_digits_of_qr(seed, exponent):
     rng = np.random.default_rng(seed)
     U, V = np.linalg.qr(rng.standard_normal((120, 100)))[0], np.linalg.qr(rng.standard_normal((100, 100)))[0]
     A, z = U @ np.diag(np.logspace(0, exponent, 100)) @ V.T, rng.standard_normal(120)
-    by_cholesky, by_qr = Damped(A, z)(1e-12)[0], Damped(A, z)._by_qr(1e-12)[0]
+    by_cholesky, by_qr = DampedLeastSquares(A, z)(1e-12)[0], DampedLeastSquares(A, z)._by_qr(1e-12)[0]
     np.testing.assert_allclose(by_cholesky, by_qr, atol=1e-6 * np.linalg.norm(by_qr))
 
 

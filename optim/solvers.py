@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from minigrad.optim.first_order.adam import AdaFom, AdaGrad, Adam, AdamW, AMSGrad, HeavyBall, RMSProp, SignSGD
 from minigrad.optim.first_order.descent import GD, FullMatrixAdaGrad, NoisyGD, PerturbedGD, ProjectedGD, Subgradient
+from minigrad.optim.first_order.method import FirstOrder
 from minigrad.optim.first_order.optimizer import Optimizer
-from minigrad.optim.first_order.rules import FirstOrder
 from minigrad.optim.first_order.sgd import SGD, IncrementalGradient, Nesterov
 from minigrad.optim.first_order.zeroth_order import ZOO, RandomGradientFree
 from minigrad.optim.games import GDA, BestResponse, ConsensusGD, ExtraGradient, Game, OptimisticAdam, OptimisticGDA
 from minigrad.optim.loop import Stopping, run
 from minigrad.optim.method import Method
-from minigrad.optim.problems.minimization import FiniteSum
+from minigrad.optim.problems.finite_sum import FiniteSum
 from minigrad.optim.problems.variables import Variables
 from minigrad.optim.result import Result
 from minigrad.optim.second_order.gauss_newton import GaussNewton
@@ -27,7 +28,9 @@ from minigrad.optim.second_order.levenberg_marquardt import LevenbergMarquardt
 from minigrad.optim.second_order.newton import Newton, NewtonCG
 from minigrad.optim.second_order.trust_region import TrustRegion
 
-#: The methods of each function, by name: a Method, or an optimizer that becomes one (rules.FirstOrder).
+__all__ = ["LEAST_SQUARES", "MINIMAX", "MINIMIZE", "Report", "Task", "least_squares", "minimax", "minimize", "solve"]
+
+#: The methods of each function, by name: a Method, or an optimizer that becomes one (first_order/method.py).
 MINIMIZE: dict[str, type] = {
     "gd": GD,
     "sgd": SGD,
@@ -64,16 +67,124 @@ MINIMAX: dict[str, type] = {
 }
 ALIASES = {"l-bfgs": "lbfgs", "levenberg-marquardt": "lm", "extra-gradient": "extragradient", "steepest": "gd"}
 
+#: Names that editors complete; other spellings of them ("L-BFGS") work too.
+MinimizeMethod = Literal[
+    "gd",
+    "sgd",
+    "incremental",
+    "heavy-ball",
+    "nesterov",
+    "adagrad",
+    "full-adagrad",
+    "rmsprop",
+    "adam",
+    "adamw",
+    "amsgrad",
+    "adafom",
+    "signsgd",
+    "perturbed-gd",
+    "noisy-gd",
+    "projected-gd",
+    "subgradient",
+    "newton",
+    "newton-cg",
+    "trust-region",
+    "lbfgs",
+    "random-gradient-free",
+    "zoo",
+]
+LeastSquaresMethod = Literal["gauss-newton", "lm"]
+MinimaxMethod = Literal["gda", "ogda", "optimistic-adam", "extragradient", "best-response", "consensus"]
 
-def _find(table: dict[str, type], function: str, name: str) -> type:
-    key = name.lower().replace("_", "-").replace(" ", "-")
+
+class Task(NamedTuple):
+    """A function of this file: its methods, and when it stops unless told otherwise.
+
+    Attributes:
+        tol: the power of the dtype's precision that is the default tolerance.
+        not_tests: the tests that make no sense for it.
+    """
+
+    name: str
+    methods: dict[str, type]
+    maxiter: int
+    tol: float
+    not_tests: tuple[str, ...] = ()
+
+
+class Report(NamedTuple):
+    """What the caller wants to hear while it runs, see :func:`minimize`."""
+
+    callback: Callable[[Result], Any] | None
+    progress: bool
+    keep_x: bool
+
+
+_MINIMIZE = Task("minimize", MINIMIZE, maxiter=1000, tol=0.5)
+_LEAST_SQUARES = Task("least_squares", LEAST_SQUARES, maxiter=5000, tol=0.75)
+_MINIMAX = Task("minimax", MINIMAX, maxiter=1000, tol=0.5, not_tests=("ftol", "target"))
+_TASKS = (_MINIMIZE, _LEAST_SQUARES, _MINIMAX)
+
+
+def solve(
+    task: Task,
+    fun: Callable[..., Any],
+    start: Sequence[Any],
+    method: str | type,
+    stop: Stopping | None,
+    limits: dict[str, Any],
+    report: Report,
+    options: dict[str, Any],
+    **about: Any,
+) -> Result:
+    """What all of them do: variables, the method by its name, its problem, the loop.
+
+    Args:
+        limits: what the caller's own arguments say of stopping.
+        about: options of the problem.
+    """
+    variables = Variables(*start)
+    tests = [f.name for f in fields(Stopping) if f.name not in task.not_tests]
+    limits |= {name: options.pop(name) for name in tests if name in options}
+    chosen = _make(_find(task, method), str(method), variables, options)
+    problem = chosen.problem(fun, **about)
+    stopping = _stopping(task, stop, limits)
+    if stopping.tol is None:  # a batch's gradient says nothing of the whole
+        eps = float(np.finfo(variables.like.dtype).eps)
+        stopping.tol = 0.0 if isinstance(problem, FiniteSum) else eps**task.tol
+    return run(problem, chosen, stopping, *report)
+
+
+def _stopping(task: Task, stop: Stopping | None, limits: dict[str, Any]) -> Stopping:
+    given = {name: value for name, value in limits.items() if value is not None}
+    stop = Stopping() if stop is None else stop
+    if not isinstance(stop, Stopping):
+        raise TypeError(f"optim.{task.name}: stop must be a Stopping(tol=..., maxiter=...), not {stop!r}")
+    twice = [name for name in given if getattr(stop, name) is not None]
+    if twice:
+        raise TypeError(f"optim.{task.name}: {', '.join(twice)} is given twice, by itself and in stop=Stopping(...)")
+    useless = [name for name in task.not_tests if getattr(stop, name) is not None]
+    if useless:
+        raise TypeError(f"optim.{task.name} makes no value small, so it cannot stop at a {', '.join(useless)}")
+    merged = replace(stop, **given)
+    return merged if merged.maxiter is not None else replace(merged, maxiter=task.maxiter)
+
+
+def _find(task: Task, method: str | type) -> type:
+    if isinstance(method, type) and method in task.methods.values():
+        return method
+    if not isinstance(method, str):
+        raise TypeError(
+            f"optim.{task.name}: method must be a name, one of {', '.join(task.methods)}, not {method!r}; a method's "
+            "options are given beside it: method='adam', lr=0.1"
+        )
+    key = method.lower().replace("_", "-").replace(" ", "-")
     key = ALIASES.get(key, key)
-    if key in table:
-        return table[key]
-    tables = {"minimize": MINIMIZE, "least_squares": LEAST_SQUARES, "minimax": MINIMAX}
-    other = [f for f, methods in tables.items() if key in methods]
-    hint = f"; {name!r} is a method of optim.{other[0]}" if other else ""
-    raise ValueError(f"optim.{function} has no method {name!r}; choose of {', '.join(table)}{hint}")
+    if key in task.methods:
+        return task.methods[key]
+    other = [f.name for f in _TASKS if key in f.methods]
+    hint = f"; {method!r} is a method of optim.{other[0]}" if other else ""
+    raise ValueError(f"optim.{task.name} has no method {method!r}; choose of {', '.join(task.methods)}{hint}")
 
 
 def _make(cls: type, name: str, variables: Variables, options: dict[str, Any]) -> Method:
@@ -114,16 +225,12 @@ def _parameters(cls: type) -> list[str]:
 def minimize(
     fun: Callable[..., Any],
     x0: Any,
-    method: str = "lbfgs",
+    method: MinimizeMethod | str | type = "lbfgs",
     *,
     tol: float | None = None,
-    maxiter: int = 1000,
+    maxiter: int | None = None,
     callback: Callable[[Result], Any] | None = None,
-    xtol: float | None = None,
-    ftol: float | None = None,
-    target: float | None = None,
-    maxfev: int | None = None,
-    maxtime: float | None = None,
+    stop: Stopping | None = None,
     progress: bool = False,
     keep_x: bool = False,
     examples: tuple[Any, ...] = (),
@@ -142,10 +249,9 @@ def minimize(
             float64. A Module is trained in place.
         method: one of :data:`MINIMIZE`.
         tol: stop where the norm of the gradient is at most this; by default the square root of the dtype's precision.
-        maxiter: at most so many steps.
-        callback: called after every step with the result so far (its history holds the last step only); returning True
-            stops.
-        xtol, ftol, target, maxfev, maxtime: further tests, see :class:`~minigrad.optim.loop.Stopping`.
+        maxiter: at most so many steps, by default 1,000.
+        callback: called after every step with the result so far; returning True, or raising StopIteration, stops.
+        stop: more reasons to stop, a :class:`Stopping`. Its fields may also be given by themselves: ``maxtime=60``.
         progress: show a tqdm bar.
         keep_x: keep every iterate in ``history["x"]``.
         examples: arrays whose first axes count examples; then the value is a mean over examples, ``fun(x, *batch)``.
@@ -154,32 +260,23 @@ def minimize(
         options: the method's own, such as ``lr``, ``momentum``, ``line_search``, ``schedule``, ``constraint``.
 
     Raises:
-        ValueError, TypeError: no such method, no such option, an option out of range.
+        ValueError, TypeError: no such method, no such option, an option out of range or given twice.
         GraphError: ``fun`` does not return a scalar tensor computed from its argument.
     """
-    variables = Variables(x0)
-    chosen = _make(_find(MINIMIZE, "minimize", method), method, variables, options)
-    problem = chosen.problem(fun, examples=examples)
-    if tol is None:
-        tol = 0.0 if isinstance(problem, FiniteSum) else _root_of_eps(variables)
-    stopping = Stopping(tol, xtol, ftol, target, maxiter, maxfev, maxtime)
-    return run(problem, chosen, stopping, callback, progress, keep_x)
+    limits, report = {"tol": tol, "maxiter": maxiter}, Report(callback, progress, keep_x)
+    return solve(_MINIMIZE, fun, (x0,), method, stop, limits, report, options, examples=examples)
 
 
 def least_squares(
     fun: Callable[..., Any],
     x0: Any,
-    method: str = "lm",
+    method: LeastSquaresMethod | str | type = "lm",
     jac: Callable[..., Any] | None = None,
     *,
     tol: float | None = None,
-    maxiter: int = 5000,
+    maxiter: int | None = None,
     callback: Callable[[Result], Any] | None = None,
-    xtol: float | None = None,
-    ftol: float | None = None,
-    target: float | None = None,
-    maxfev: int | None = None,
-    maxtime: float | None = None,
+    stop: Stopping | None = None,
     progress: bool = False,
     keep_x: bool = False,
     examples: tuple[Any, ...] = (),
@@ -188,17 +285,23 @@ def least_squares(
 ) -> Result:
     """Minimize 1/2 |r|^2, with r = ``fun(x)`` a vector of residuals.
 
+    >>> import minigrad as mg
+    >>> rosenbrock = lambda x: mg.stack([10 * (x[1] - x[0] ** 2), 1 - x[0]])
+    >>> result = least_squares(rosenbrock, [-1.2, 1.0])
+    >>> result.x.round(8), bool(result.cost < 1e-20)
+    (array([1., 1.]), True)
+
     Args:
         fun: given ``x0``'s structure of tensors, returns a tensor of residuals, of any shape but a scalar's.
         method: one of :data:`LEAST_SQUARES`: "lm" (Levenberg-Marquardt) or "gauss-newton".
         jac: returns the Jacobian, (residuals, parameters), where it is known; by default it is computed.
         tol: stop where no column of the Jacobian makes an angle with r whose cosine is larger; by default eps^(3/4)
             of the dtype.
+        maxiter: at most so many steps, by default 5,000.
         examples: arrays whose first axes count examples. Then ``fun(x, *example)`` is the residual (a number or an
             array) of one example, and one sweep over all gives the Jacobian: the way to train a network.
         jacobian_chunk: how many rows of the Jacobian to compute at a time; of ``examples``, also how many ever exist.
-        target: of the cost, 1/2 |r|^2.
-        x0, maxiter, callback, xtol, ftol, maxfev, maxtime, progress, keep_x, options: as in :func:`minimize`.
+        x0, callback, stop, progress, keep_x, options: as in :func:`minimize`; a ``target`` is one of the cost.
 
     Returns:
         a Result whose ``fun`` is the residual and whose ``cost`` is 1/2 |r|^2, as in SciPy.
@@ -207,38 +310,37 @@ def least_squares(
         ValueError, TypeError: no such method or option; fewer residuals than parameters for an undamped method.
         GraphError: ``fun`` returns a scalar.
     """
-    variables = Variables(x0)
-    chosen = _make(_find(LEAST_SQUARES, "least_squares", method), method, variables, options)
-    problem = chosen.problem(fun, examples=examples, jac=jac, chunk=jacobian_chunk)
-    if tol is None:
-        tol = _root_of_eps(variables) ** 1.5
-    stopping = Stopping(tol, xtol, ftol, target, maxiter, maxfev, maxtime)
-    return run(problem, chosen, stopping, callback, progress, keep_x)
+    limits, report = {"tol": tol, "maxiter": maxiter}, Report(callback, progress, keep_x)
+    about: dict[str, Any] = {"examples": examples, "jac": jac, "chunk": jacobian_chunk}
+    return solve(_LEAST_SQUARES, fun, (x0,), method, stop, limits, report, options, **about)
 
 
 def minimax(
     payoff: Callable[..., Any],
     x0: Any,
     y0: Any,
-    method: str = "extragradient",
+    method: MinimaxMethod | str | type = "extragradient",
     *,
     tol: float | None = None,
-    maxiter: int = 1000,
+    maxiter: int | None = None,
     callback: Callable[[Result], Any] | None = None,
-    xtol: float | None = None,
-    maxfev: int | None = None,
-    maxtime: float | None = None,
+    stop: Stopping | None = None,
     progress: bool = False,
     keep_x: bool = False,
     **options: Any,
 ) -> Result:
     """A stationary point of the game min over x, max over y of ``payoff(x, y)``.
 
+    >>> result = minimax(lambda x, y: x * y + x * x / 2, 1.0, 1.0, lr=0.5)
+    >>> bool(abs(result.x) < 1e-7), bool(abs(result.y) < 1e-7)
+    (True, True)
+
     Args:
         payoff: returns what x pays y, a scalar tensor; or a pair of scalars, one for each player to minimize.
         x0, y0: the players' first choices; of any kind :func:`minimize` takes.
         method: one of :data:`MINIMAX`.
         tol: stop where the norm of the field (df/dx, -df/dy) is at most this.
+        maxiter, callback, stop, progress, keep_x: as in :func:`minimize`.
         options: ``lr`` (a pair gives each player its own), ``rule`` (an optimizer's class), ``constraints`` (a pair),
             ``schedule``, and the method's own: ``order="alternating"``, ``inner``, ``gamma``.
 
@@ -249,13 +351,5 @@ def minimax(
         ValueError, TypeError: no such method or option.
         GraphError: ``payoff`` does not return scalars.
     """
-    variables = Variables(x0, y0)
-    chosen = _make(_find(MINIMAX, "minimax", method), method, variables, options)
-    problem = chosen.problem(payoff)
-    tol = _root_of_eps(variables) if tol is None else tol
-    stopping = Stopping(tol, xtol, None, None, maxiter, maxfev, maxtime)
-    return run(problem, chosen, stopping, callback, progress, keep_x)
-
-
-def _root_of_eps(variables: Variables) -> float:
-    return float(np.finfo(variables.like.dtype).eps) ** 0.5
+    limits, report = {"tol": tol, "maxiter": maxiter}, Report(callback, progress, keep_x)
+    return solve(_MINIMAX, payoff, (x0, y0), method, stop, limits, report, options)

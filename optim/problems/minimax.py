@@ -11,9 +11,11 @@ import numpy as np
 from minigrad.arrays.backend import Array
 from minigrad.core.graph import wrap
 from minigrad.core.modes import enable_grad
-from minigrad.optim.problems.minimization import Point, Problem, check_scalar
+from minigrad.optim.problems.problem import Point, Problem, check_scalar
 from minigrad.tensor import Tensor
 from minigrad.transforms.autodiff import pull
+
+__all__ = ["Minimax", "MinimaxPoint"]
 
 
 class MinimaxPoint(Point):
@@ -29,23 +31,24 @@ class MinimaxPoint(Point):
     def _field(self, create_graph: bool) -> list[Tensor]:
         leaves, (cost_x, cost_y) = self.graph()
         k, one = self.problem.variables.counts[0], np.ones_like(cost_x.array)
+        seed = wrap(one) if create_graph else one
         if cost_y is None:  # zero sum: one walk serves both
-            found = pull([(cost_x, wrap(one) if create_graph else one)], leaves, create_graph, True)
+            found = pull([(cost_x, seed)], leaves, create_graph, True)
             return [*found[:k], *(-g for g in found[k:])]
-        mine = pull([(cost_x, wrap(one) if create_graph else one)], leaves[:k], create_graph, True)
-        return [*mine, *pull([(cost_y, wrap(one) if create_graph else one)], leaves[k:], create_graph, True)]
+        mine = pull([(cost_x, seed)], leaves[:k], create_graph, True)
+        return [*mine, *pull([(cost_y, seed)], leaves[k:], create_graph, True)]
 
     @cached_property
     def field(self) -> Array:
-        if "field_graph" in self.__dict__ and self._stamp == self.problem.variables.stamp:
-            return self.flat(self.field_graph)
+        if self.has("field_graph"):
+            return self.join(self.field_graph)
         self.problem.njev += 1
-        return self.flat(self._field(False))
+        return self.join(self._field(False))
 
     def field_of(self, player: int) -> Array:
         """The field with zeros in the other player's place: where one moves alone, half the work."""
-        split, k = self.problem.variables.split, self.problem.variables.counts[0]
-        mine, leaves_of = [(slice(0, split), slice(0, k)), (slice(split, None), slice(k, None))][player]
+        boundary, k = self.problem.variables.boundary, self.problem.variables.counts[0]
+        mine, leaves_of = [(slice(0, boundary), slice(0, k)), (slice(boundary, None), slice(k, None))][player]
         alone = np.zeros_like(self.theta)
         if "field" in self.__dict__:
             alone[mine] = self.field[mine]
@@ -59,7 +62,7 @@ class MinimaxPoint(Point):
 
     @cached_property
     def field_graph(self) -> list[Tensor]:
-        self.problem.njev += "field" not in self.__dict__
+        self.problem.njev += not self.has("field")
         with enable_grad():
             return self._field(True)
 
@@ -74,7 +77,6 @@ class Minimax(Problem):
     point = MinimaxPoint
 
     def evaluate(self, leaves: list[Tensor], examples: Sequence[Any]) -> tuple[Tensor, Tensor | None]:
-        """The payoff at ``leaves``, recorded."""
         out = self.variables.call(self.fun, leaves, *examples)
         pair = out if isinstance(out, tuple) else (out, None)
         for cost in pair:

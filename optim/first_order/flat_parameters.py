@@ -8,13 +8,15 @@ number travels from memory once per step.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigrad.arrays.backend import Array
 from minigrad.tensor import Tensor
+from minigrad.transforms.flat import Layout, check_alike
+
+__all__ = ["BLOCK", "Block", "FlatParameters"]
 
 BLOCK = 1 << 16  # entries: five float32 vectors of this length fit a core's second-level cache (measured)
 
@@ -23,7 +25,7 @@ class Block(NamedTuple):
     """A stretch of the vector, and where its gradient comes from: (tensor, its slice, its place in the block)."""
 
     stretch: slice
-    pieces: list[tuple[int, slice, slice]]
+    sources: list[tuple[int, slice, slice]]
 
 
 class FlatParameters:
@@ -35,23 +37,15 @@ class FlatParameters:
 
     def __init__(self, tensors: Sequence[Tensor]) -> None:
         self.tensors = list(tensors)
-        self.gather()
+        self.bind()
 
-    def gather(self) -> None:
+    def bind(self) -> None:
         """Copy the tensors' numbers into a new vector, and make the tensors views of it."""
-        kinds = {(str(x.dtype), x.backend) for x in self.tensors}
-        if len(kinds) > 1:
-            raise TypeError(
-                f"an optimizer keeps its parameters in one vector, so they must share a dtype and a backend; "
-                f"these have {sorted(kinds)}. Convert the module with module.to(backend, dtype), or use "
-                "one optimizer per kind"
-            )
-        self.offsets = np.cumsum([0, *[x.size for x in self.tensors]]).tolist()
+        check_alike([x.array for x in self.tensors], "an optimizer's parameters")
+        self.layout = Layout([x.shape for x in self.tensors])
         first = self.tensors[0].array
-        self.theta: Array = np.empty_like(first, shape=(self.offsets[-1],))
-        self.views = [
-            self.theta[a:b].reshape(x.shape) for x, (a, b) in zip(self.tensors, pairwise(self.offsets), strict=True)
-        ]
+        self.theta: Array = np.empty_like(first, shape=(self.layout.size,))
+        self.views = self.layout.split(self.theta)
         for x, view in zip(self.tensors, self.views, strict=True):
             view[...] = x.array
             x.array = view
@@ -59,7 +53,7 @@ class FlatParameters:
         self._plans: dict[Any, list[Block]] = {}
 
     def follow(self) -> bool:
-        """Gather again if a tensor was re-bound behind our back (``module.to``, another optimizer); whether one was.
+        """Bind again if a tensor was re-bound behind our back (``module.to``, another optimizer); whether one was.
 
         Raises:
             ValueError: it has another shape now, so the optimizer's state does not belong to it any more.
@@ -71,7 +65,7 @@ class FlatParameters:
                     raise ValueError(
                         f"a parameter of shape {view.shape} has shape {x.shape} now: make a new optimizer for it"
                     )
-            self.gather()
+            self.bind()
         return moved
 
     def blocks(self, members: range) -> list[Block]:
@@ -82,32 +76,32 @@ class FlatParameters:
         return self._plans[active]
 
     def _cut(self, active: tuple[int, ...]) -> Iterator[Block]:
-        limit = BLOCK if self.on_host else self.offsets[-1]  # a GPU wants few and large kernels
-        pieces: list[tuple[int, slice, slice]] = []
+        limit = BLOCK if self.on_host else self.layout.size  # a GPU wants few and large kernels
+        sources: list[tuple[int, slice, slice]] = []
         start = position = 0  # where the vector has been covered up to
         for i in active:
-            a, b = self.offsets[i], self.offsets[i + 1]
-            if position != a and pieces:  # a tensor without a gradient lies between
-                yield Block(slice(start, position), pieces)
-                pieces = []
+            a, b = self.layout.offsets[i], self.layout.offsets[i + 1]
+            if position != a and sources:  # a tensor without a gradient lies between
+                yield Block(slice(start, position), sources)
+                sources = []
             position = a
             while position < b:
-                if not pieces:
+                if not sources:
                     start = position
                 end = min(b, start + limit)
-                pieces.append((i, slice(position - a, end - a), slice(position - start, end - start)))
+                sources.append((i, slice(position - a, end - a), slice(position - start, end - start)))
                 position = end
                 if end - start == limit:
-                    yield Block(slice(start, end), pieces)
-                    pieces = []
-        if pieces:
-            yield Block(slice(start, position), pieces)
+                    yield Block(slice(start, end), sources)
+                    sources = []
+        if sources:
+            yield Block(slice(start, position), sources)
 
     def gradient(self, block: Block, out: Array) -> Array:
         """The gradient over ``block``: a view where one tensor covers it, else gathered into ``out``."""
-        if len(block.pieces) == 1:
-            i, source, _ = block.pieces[0]
+        if len(block.sources) == 1:
+            i, source, _ = block.sources[0]
             return self.tensors[i].grad.array.reshape(-1)[source]  # type: ignore[union-attr]
-        for i, source, place in block.pieces:
+        for i, source, place in block.sources:
             out[place] = self.tensors[i].grad.array.reshape(-1)[source]  # type: ignore[union-attr]
         return out[: block.stretch.stop - block.stretch.start]

@@ -15,6 +15,8 @@ import numpy as np
 from minigrad.arrays.backend import Array, backend_of, move
 from minigrad.optim.problems.minimization import Minimization, MinimizationPoint
 
+__all__ = ["CoordinateEstimate", "Estimated", "GaussianEstimate"]
+
 
 class GaussianEstimate:
     """g = mean over u ~ N(0, I) of (f(theta + mu u) - f(theta)) / mu u, or its central form.
@@ -89,9 +91,10 @@ class Estimated(Minimization):
     """
 
     point = EstimatedPoint
+    stochastic = True
 
     def __init__(
         self, fun: Callable[..., Any], variables: Any, estimate: Any, seed: int = 0, drawn: int = 0, examples: Any = ()
     ) -> None:
-        super().__init__(fun, variables, examples)
-        self.estimate, self.seed, self.drawn, self.stochastic = estimate, seed, drawn, True
+        super().__init__(fun, variables, examples, order=0)
+        self.estimate, self.seed, self.drawn = estimate, seed, drawn

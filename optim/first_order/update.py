@@ -1,0 +1,78 @@
+"""A first-order method as a pure function of (theta, g, state).
+
+SGD, momentum and the Adam family never ask whether g is the gradient of a loss: given the field of a game they play it,
+given an estimate they minimize without derivatives. Each is written once, in ``sgd.py`` and ``adam.py``, as an update
+in place. :class:`Optimizer` applies it to the parameters of a model, block by block; :class:`UpdateRule` to any
+vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minigrad.arrays.backend import Array
+
+__all__ = ["UpdateRule", "UpdateState", "step_in_place"]
+
+
+@dataclass
+class UpdateState:
+    """What an update remembers: how many steps were made, and vectors as long as theta, zero at first."""
+
+    step: int = 0
+    vectors: dict[str, Array] = field(default_factory=dict)
+
+
+class UpdateRule:
+    """``theta, state = rule.update(theta, g, state)``: nothing is changed in place, nothing else is remembered.
+
+    Args:
+        method: an optimizer's class (see :meth:`Optimizer.rule`).
+        settings: its settings, all of them.
+    """
+
+    def __init__(self, method: Any, settings: dict[str, Any]) -> None:
+        self.method, self.settings = method, settings
+
+    def init(self, theta: Array) -> UpdateState:
+        """The state before the first step."""
+        return UpdateState(0, {name: np.zeros_like(theta) for name in self.method.vectors(self.settings)})
+
+    def update(self, theta: Array, g: Array, state: UpdateState, lr: float | None = None) -> tuple[Array, UpdateState]:
+        """One step.
+
+        Args:
+            g: the gradient, or what stands in its place.
+            lr: in place of the rule's own, as a schedule wants it.
+        """
+        theta = theta.copy()
+        state = UpdateState(state.step, {name: vector.copy() for name, vector in state.vectors.items()})
+        self.update_in_place(theta, g, state, lr)
+        return theta, state
+
+    def update_in_place(self, theta: Array, g: Array, state: UpdateState, lr: float | None = None) -> None:
+        """The same for one who owns ``theta`` and ``state``: they are overwritten."""
+        state.step += 1
+        settings = {**self.settings, "step": state.step, **({} if lr is None else {"lr": lr})}
+        step_in_place(self.method, theta, g, state.vectors, settings, (np.empty_like(theta), np.empty_like(theta)))
+
+    def __repr__(self) -> str:
+        return f"{self.method.__name__}({', '.join(f'{k}={v}' for k, v in self.settings.items())})"
+
+
+def step_in_place(
+    method: Any,
+    theta: Array,
+    g: Array,
+    vectors: Mapping[str, Array],
+    settings: Mapping[str, Any],
+    scratch: tuple[Array, Array],
+) -> None:
+    """One step of an optimizer's class: the weight decay that goes through the gradient, then its update."""
+    if settings.get("weight_decay") and not settings.get("decoupled"):
+        g = np.add(g, np.multiply(theta, settings["weight_decay"], out=scratch[1]), out=scratch[0])
+    method.update(theta, g, vectors, settings, scratch[1])

@@ -1,0 +1,31 @@
+"""Consensus optimization: both players also make the field smaller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minigrad.optim.games.game import Game
+from minigrad.optim.method import Step
+
+__all__ = ["ConsensusGD"]
+
+
+class ConsensusGD(Game):
+    """theta <- theta - lr (F + gamma grad 1/2 |F|^2): both players also make the field smaller (Mescheder et al. 2017).
+
+    Args:
+        gamma: the weight of 1/2 abs(F)^2.
+    """
+
+    order = 2
+
+    def __init__(self, *args: Any, gamma: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not gamma >= 0:
+            raise ValueError(f"gamma must not be negative, but is {gamma}")
+        self.gamma = gamma
+
+    def advance(self, point: Any) -> Step:
+        # transposed derivative of F times F: what pulling F back through F's own graph gives
+        field = point.field + self.gamma * point.curvature(point.field)
+        return Step(point.problem.at(self.inside(self.update(point.theta, field))), self.update.lr)

@@ -1,0 +1,25 @@
+"""The extragradient method: look a step ahead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minigrad.optim.games.game import Game
+from minigrad.optim.method import Step
+
+__all__ = ["ExtraGradient"]
+
+
+class ExtraGradient(Game):
+    """theta <- theta - lr F(theta - lr F(theta)): look a step ahead and follow the field from there (Korpelevich 1976).
+
+    Two fields per step. Converges on x'Ay for lr s < 1, and for every monotone field with a small enough lr.
+    The look ahead is a plain step along the field, whatever the rule.
+    """
+
+    def advance(self, point: Any) -> Step:
+        ahead = point.theta.copy()
+        for part, lr in zip(self.slices, self.update.learning_rates(), strict=True):
+            ahead[part] = ahead[part] - lr * point.field[part]
+        middle = point.problem.at(self.inside(ahead))
+        return Step(point.problem.at(self.inside(self.update(point.theta, middle.field))), self.update.lr)

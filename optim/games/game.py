@@ -1,0 +1,60 @@
+"""What all games have: two players, one update rule, and a set for each to stay in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minigrad.arrays.backend import Array
+from minigrad.optim.constraints import Constraint
+from minigrad.optim.first_order.method import FieldUpdate
+from minigrad.optim.first_order.optimizer import Optimizer
+from minigrad.optim.first_order.sgd import SGD
+from minigrad.optim.method import Method
+from minigrad.optim.problems.minimax import Minimax
+from minigrad.optim.schedules import Schedule
+
+__all__ = ["Game"]
+
+
+class Game(Method):
+    """A rule for two players.
+
+    Args:
+        x_params, y_params: the parameters of the player who minimizes, and of the one who maximizes.
+        lr: the learning rate; a pair gives each player its own.
+        rule: the update rule, an optimizer's class (SGD by default); further ``settings`` are its own.
+        constraints: a pair of sets with ``project``, or None, one per player.
+        schedule: a factor of the learning rate, by the step.
+    """
+
+    kind = Minimax
+    order = 1
+
+    def __init__(
+        self,
+        x_params: Any,
+        y_params: Any = None,
+        lr: float | tuple[float, float] = 1e-3,
+        rule: type[Optimizer] = SGD,
+        constraints: tuple[Constraint | None, Constraint | None] = (None, None),
+        schedule: Schedule | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(*((x_params,) if y_params is None else (x_params, y_params)))
+        if len(self.variables.arguments) != 2:
+            raise ValueError(f"{type(self).__name__} is a game: it needs the parameters of two players")
+        boundary, p = self.variables.boundary, self.variables.p
+        self.slices = (slice(0, boundary), slice(boundary, p))
+        self.update = FieldUpdate(rule, self.variables.read(), self.slices, {"lr": lr, **settings}, schedule)
+        self.constraints = constraints
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        return {"method": self, "rule": self.update}
+
+    def inside(self, theta: Array) -> Array:
+        """theta with each player back in its set."""
+        for part, constraint in zip(self.slices, self.constraints, strict=True):
+            if constraint is not None:
+                theta[part] = constraint.project(theta[part])
+        return theta

@@ -1,0 +1,52 @@
+"""Optimistic methods: the last field foretells the next one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from minigrad.optim.first_order.adam import Adam
+from minigrad.optim.games.game import Game
+from minigrad.optim.method import Step
+
+__all__ = ["OptimisticAdam", "OptimisticGDA"]
+
+
+@dataclass
+class LastStep:
+    """The step that the rule made last, before it was corrected."""
+
+    last: Any = None
+
+
+class OptimisticGDA(Game):
+    """theta <- theta - lr (2 F_k - F_{k-1}): each step made twice, less the one before (Popov 1980; Daskalakis 2018).
+
+    The last field foretells the next one. Converges on x'Ay for lr s < 1/sqrt(3). Starts with F_{-1} = F_0. With
+    another rule, "step" is the rule's; :class:`OptimisticAdam` is the best known.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.state = LastStep()
+
+    def advance(self, point: Any) -> Step:
+        step = self.update(point.theta, point.field) - point.theta
+        last = step if self.state.last is None else self.state.last
+        self.state.last = step
+        return Step(point.problem.at(self.inside(point.theta + (2 * step - last))), self.update.lr)
+
+
+class OptimisticAdam(OptimisticGDA):
+    """Optimistic Adam (Daskalakis et al. 2018): :class:`OptimisticGDA` with Adam's step."""
+
+    def __init__(
+        self,
+        x_params: Any,
+        y_params: Any = None,
+        lr: float | tuple[float, float] = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(x_params, y_params, lr, Adam, betas=betas, eps=eps, **kwargs)

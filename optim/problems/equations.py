@@ -1,0 +1,66 @@
+"""Equations: F(x) = 0, as many as there are unknowns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.core.errors import GraphError
+from minigrad.optim.problems.least_squares import LeastSquares, LeastSquaresPoint
+from minigrad.optim.problems.problem import check_tracked
+from minigrad.optim.result import Status
+from minigrad.tensor import Tensor
+from minigrad.transforms.linearization import PerExample
+from minigrad.transforms.tree import flatten
+
+__all__ = ["Equations"]
+
+
+class EquationsPoint(LeastSquaresPoint):
+    """A point of F(x) = 0: least squares, but only a residual of zero will do."""
+
+    @property
+    def optimality(self) -> float:
+        """abs(F)."""
+        return float(np.sqrt(2 * self.value))
+
+    @property
+    def finite(self) -> bool:
+        """Whether F is finite; the Jacobian need not exist."""
+        return bool(np.isfinite(self.value))
+
+
+class Equations(LeastSquares):
+    """F(x) = 0 for p unknowns and p equations.
+
+    Raises (when evaluated):
+        GraphError: the function returns no tensors.
+        ValueError: another number of equations than unknowns.
+    """
+
+    point = EquationsPoint
+    stationary = Status.ROOT
+
+    def evaluate(self, leaves: list[Tensor], examples: Sequence[Any]) -> tuple[Tensor, list[PerExample]]:
+        out = flatten(self.variables.call(self.fun, leaves, *examples))[0]
+        wrong = [type(y).__name__ for y in out if not isinstance(y, Tensor)]
+        if wrong:
+            raise GraphError(f"equations are a function that returns tensors, but this one returned a {wrong[0]}")
+        n, p = sum(y.size for y in out), self.variables.p
+        if n != p:
+            raise ValueError(
+                f"a root needs as many equations as unknowns, but these are {n} for {p}; where no x satisfies all, "
+                "optim.least_squares finds the best one"
+            )
+        whole: Any = np.concatenate([y.reshape(-1) for y in out]) if len(out) > 1 else out[0].reshape(-1)
+        return check_tracked(whole, "what is to vanish"), []
+
+    def report(self, point: Any) -> dict[str, Any]:
+        return {"fun": self.variables.show(point.residual)[0]}
+
+    def verdict(self, at_first: float, point: Any, status: Status) -> Status:
+        eps = float(np.finfo(point.theta.dtype).eps)
+        missed = point.optimality > eps**0.5 * max(1.0, at_first)
+        return Status.NO_ROOT if status.success and status is not Status.ROOT and missed else status

@@ -1,0 +1,1 @@
+"""Methods for equations and fixed points: Newton-Raphson, Broyden, Anderson, and plain iteration."""
