@@ -8,7 +8,7 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 import numpy as np
 
-from minigrad.arrays.backend import ArrayProtocol, unwrapped
+from minigrad.arrays.backend import ArrayProtocol, TensorLike, unwrapped
 from minigrad.arrays.dtypes import DType, get_default_dtype
 from minigrad.core.graph import array_of
 from minigrad.nn import init
@@ -70,7 +70,7 @@ class Embedding(Module):
         self.weight = Parameter(np.empty((num_embeddings, embedding_dim), dtype or get_default_dtype()))
         init.normal_(self.weight)
 
-    def forward(self, indices: ArrayProtocol) -> Tensor:
+    def forward(self, indices: TensorLike) -> Tensor:
         numbers = unwrapped(array_of(indices))
         if numbers.dtype.kind not in "iu":
             raise TypeError(f"Embedding needs integers, not {numbers.dtype}")
