@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from minigrad.arrays.dtypes import get_default_dtype
+from minigrad.arrays.dtypes import DType, get_default_dtype
 from minigrad.arrays.random import generator
 from minigrad.core.graph import wrap
 from minigrad.core.table import NUMPY
 from minigrad.tensor import Tensor
 
+__all__ = [
+    "arange", "eye", "from_dlpack", "full", "full_like", "linspace", "ones", "ones_like", "rand", "randn", "tensor",
+    "zeros", "zeros_like",
+]  # fmt: skip
 
-def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+
+def tensor(data: Any, dtype: DType = None, requires_grad: bool = False) -> Tensor:
     """A tensor with a copy of ``data`` (the class :class:`Tensor` shares it).
 
     Raises:
@@ -28,43 +33,43 @@ def _new(array: np.ndarray, dtype: Any, requires_grad: bool) -> Tensor:
     return Tensor(array, requires_grad, dtype or get_default_dtype())
 
 
-def zeros(*shape: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros(*shape: int | Sequence[int], dtype: DType = None, requires_grad: bool = False) -> Tensor:
     """All zeros; the shape as numbers or as one tuple."""
     return _new(np.zeros(_shape(shape)), dtype, requires_grad)
 
 
-def ones(*shape: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def ones(*shape: int | Sequence[int], dtype: DType = None, requires_grad: bool = False) -> Tensor:
     """All ones; the shape as numbers or as one tuple."""
     return _new(np.ones(_shape(shape)), dtype, requires_grad)
 
 
-def full(shape: Any, fill_value: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def full(shape: int | Sequence[int], fill_value: float, dtype: DType = None, requires_grad: bool = False) -> Tensor:
     """All ``fill_value``."""
     return _new(np.full(shape, fill_value), dtype, requires_grad)
 
 
-def eye(n: int, m: int | None = None, dtype: Any = None) -> Tensor:
+def eye(n: int, m: int | None = None, dtype: DType = None) -> Tensor:
     """Ones on the diagonal of an (n, m) matrix."""
     return _new(np.eye(n, m), dtype, False)
 
 
-def arange(*args: Any, dtype: Any = None) -> Tensor:
+def arange(*args: float, dtype: DType = None) -> Tensor:
     """start, start + step, ... before stop; integers give integers, as in NumPy."""
     x = np.arange(*args)
     return Tensor(x, dtype=dtype or (get_default_dtype() if x.dtype.kind == "f" else x.dtype))
 
 
-def linspace(start: float, stop: float, num: int = 50, dtype: Any = None) -> Tensor:
+def linspace(start: float, stop: float, num: int = 50, dtype: DType = None) -> Tensor:
     """``num`` points from ``start`` to ``stop``, both included."""
     return _new(np.linspace(start, stop, num), dtype, False)
 
 
-def rand(*shape: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def rand(*shape: int | Sequence[int], dtype: DType = None, requires_grad: bool = False) -> Tensor:
     """Uniform on [0, 1), from the generator of ``manual_seed``."""
     return _new(generator().random(_shape(shape)), dtype, requires_grad)
 
 
-def randn(*shape: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def randn(*shape: int | Sequence[int], dtype: DType = None, requires_grad: bool = False) -> Tensor:
     """Standard normal, from the generator of ``manual_seed``."""
     return _new(generator().standard_normal(_shape(shape)), dtype, requires_grad)
 
@@ -86,7 +91,7 @@ def _shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)) else shape
 
 
-def _filled_like(function: Callable[..., Any]) -> Callable[..., Any]:
+def _filled_like(function: Callable[..., Any]) -> Callable[..., Tensor]:
     def filled(x: Any, *args: Any, **kwargs: Any) -> Tensor:
         return wrap(function(x.array if isinstance(x, Tensor) else x, *args, **kwargs))
 

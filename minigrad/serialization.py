@@ -18,6 +18,13 @@ from minigrad.arrays.backend import to_numpy
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
 
+__all__ = [
+    "CheckpointError",
+    "load",
+    "safetensors_library",
+    "save",
+]
+
 _STRUCTURE = "minigrad.structure"
 
 

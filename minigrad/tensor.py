@@ -13,14 +13,17 @@ import numpy as np
 
 from minigrad.arrays import backend as _backend
 from minigrad.arrays.backend import Array, unwrapped
-from minigrad.arrays.dtypes import as_array, get_default_dtype
+from minigrad.arrays.dtypes import DType, as_array, get_default_dtype
 from minigrad.core.backward import walk
 from minigrad.core.errors import GraphError, check_differentiable, nan_loss, no_rule, not_a_scalar, not_recorded
 from minigrad.core.graph import apply, array_of, levels, outputs_are, wrap
 from minigrad.core.modes import is_grad_enabled
 from minigrad.core.table import NUMPY, op, primitive
 from minigrad.operators import Operators
+from minigrad.ops.elementwise import astype
 from minigrad.ops.indexing import getitem
+
+__all__ = ["Tensor", "bare_index", "seed_of", "to"]
 
 _getitem = primitive(getitem)
 
@@ -44,7 +47,7 @@ class Tensor(Operators):
 
     grad: Tensor | None
 
-    def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
+    def __init__(self, data: Any, requires_grad: bool = False, dtype: DType = None) -> None:
         self.array = as_array(data, dtype)
         self.grad, self.node, self.tracked = None, None, False
         self.version = data.version if isinstance(data, Tensor) and data.array is self.array else [0]
@@ -175,13 +178,17 @@ class Tensor(Operators):
             array.flags.writeable = False  # writing here would go unnoticed by the graph
         return array
 
-    def item(self) -> Any:
+    def item(self) -> float:
         """The only entry, as a Python number."""
         if levels(self):
             raise TypeError("inside vmap a value is not one number: it stands for many examples at once")
         if self.size != 1:
             raise ValueError(f"item: a tensor of shape {self.shape} is not one number")
         return self.array.item()
+
+    def astype(self, dtype: Any) -> Tensor:
+        """The same numbers with another dtype; the gradient is cast back."""
+        return self if self.dtype == dtype else astype(self, dtype)
 
     def to(self, backend: str) -> Tensor:
         """This tensor on another backend; gradients find their way back.
@@ -192,7 +199,7 @@ class Tensor(Operators):
         _backend.get_backend(backend)
         return self if backend == self.backend else to(self, name=backend)
 
-    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+    def __array__(self, *args: Any, **kwargs: Any) -> None:  # None, so that no type checker believes in it
         raise TypeError(
             "a tensor is not converted to an array silently, because that would cut the graph: say .numpy()"
         )
@@ -231,8 +238,6 @@ class Tensor(Operators):
         return _numpys(func)(*args, **kwargs)
 
     # ------------------------------------------------------------------------------------------------ indexing
-    __hash__ = object.__hash__  # identity: == is element-wise
-
     def __getitem__(self, index: Any) -> Tensor:
         return apply(_getitem, (self, *bare_index(index, self)))
 

@@ -11,6 +11,8 @@ from minigrad.tensor import Tensor
 from minigrad.transforms.autodiff import jvp, vjp
 from minigrad.transforms.tree import flatten
 
+__all__ = ["GradientError", "check_grads"]
+
 
 class GradientError(AssertionError):
     """A derivative differs from the finite difference."""

@@ -6,7 +6,7 @@ Each returns a ``matplotlib.figure.Figure`` (no window is opened; ``figure.savef
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -14,8 +14,20 @@ from minigrad.core.modes import no_grad
 from minigrad.tensor import Tensor
 from minigrad.transforms.vmap import vmap
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def _figure(size: tuple[float, float]) -> Any:
+__all__ = ["Run", "plot_history", "plot_path"]
+
+
+class Run(Protocol):
+    """What is drawn of a :class:`minigrad.optim.Result`."""
+
+    history: dict[str, np.ndarray]
+    y: Any
+
+
+def _figure(size: tuple[float, float]) -> Figure:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -24,8 +36,11 @@ def _figure(size: tuple[float, float]) -> Any:
 
 
 def plot_history(
-    results: Any, quantities: Sequence[str] = ("fun", "optimality"), minimum: float = 0.0, x: str | None = None
-) -> Any:
+    results: Run | Mapping[str, Run],
+    quantities: Sequence[str] = ("fun", "optimality"),
+    minimum: float = 0.0,
+    x: str | None = None,
+) -> Figure:
     """A panel per quantity, a curve per result.
 
     Args:
@@ -60,11 +75,11 @@ def plot_history(
 
 def plot_path(
     fun: Callable[..., Any],
-    results: Any,
+    results: Run | Mapping[str, Run],
     bounds: tuple[tuple[float, float], tuple[float, float]] | None = None,
     levels: int = 30,
     logarithmic: bool = False,
-) -> Any:
+) -> Figure:
     """The iterates of two variables on the contours of ``fun``.
 
     Args:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from minigrad.models.mlp import MLP
+from minigrad.arrays.dtypes import DType
+from minigrad.models.mlp import MLP, Activation
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
+
+__all__ = ["Autoencoder"]
 
 
 class Autoencoder(Module):
@@ -22,7 +24,11 @@ class Autoencoder(Module):
     """
 
     def __init__(
-        self, sizes: Sequence[int], activation: Any = "relu", output_activation: Any = None, dtype: Any = None
+        self,
+        sizes: Sequence[int],
+        activation: Activation = "relu",
+        output_activation: Activation | None = None,
+        dtype: DType = None,
     ) -> None:
         self.encoder = MLP(sizes, activation, dtype=dtype)
         self.decoder = MLP(tuple(reversed(sizes)), activation, output_activation=output_activation, dtype=dtype)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from minigrad import nn
 from minigrad.nn.module import Module
 
+__all__ = ["CNN", "LeNet"]
+
 
 class LeNet(nn.Sequential):
     """LeNet-5 (LeCun et al. 1998): two convolutions 5x5 with average pooling, three affine maps.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import reduce
-from typing import Any
 
 from minigrad import nn
+from minigrad.arrays.dtypes import DType
+from minigrad.models.mlp import Initialization
 from minigrad.nn.init import BY_NAME as INITIALIZATIONS
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
+
+__all__ = ["DeepLinear"]
 
 
 class DeepLinear(Module):
@@ -24,9 +27,7 @@ class DeepLinear(Module):
         ValueError: fewer than two sizes, or an unknown initialization.
     """
 
-    def __init__(
-        self, sizes: Sequence[int], init: str | Callable[[Tensor], Any] = "xavier_normal", dtype: Any = None
-    ) -> None:
+    def __init__(self, sizes: Sequence[int], init: Initialization = "xavier_normal", dtype: DType = None) -> None:
         if len(sizes) < 2:
             raise ValueError(f"DeepLinear needs at least an input and an output size, not {list(sizes)}")
         if not callable(init) and init not in INITIALIZATIONS:

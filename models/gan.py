@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,7 +24,12 @@ from minigrad.nn.module import Module, evaluating
 from minigrad.tensor import Tensor
 from minigrad.transforms import grad
 
-Payoff = Any  # a scalar, or (generator's cost, discriminator's cost)
+__all__ = [
+    "GAN", "LOSSES", "Unflatten", "dcgan_discriminator", "dcgan_generator", "gradient_penalty", "hinge",
+    "least_squares", "minimax", "mlp_discriminator", "mlp_generator", "non_saturating", "wasserstein",
+]  # fmt: skip
+
+Payoff = Tensor | tuple[Tensor, Tensor]  # a scalar, or (generator's cost, discriminator's cost)
 
 
 # ----------------------------------------------------- losses, of the discriminator's logits on real and on fake
@@ -60,6 +65,7 @@ def hinge(real: Tensor, fake: Tensor) -> Payoff:
     return -fake.mean(), F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 
+LossName = Literal["minimax", "non_saturating", "wasserstein", "least_squares", "hinge"]
 LOSSES: dict[str, Callable[[Tensor, Tensor], Payoff]] = {
     f.__name__: f for f in (minimax, non_saturating, wasserstein, least_squares, hinge)
 }
@@ -96,7 +102,7 @@ class GAN:
         generator: Module,
         discriminator: Module,
         latent: int,
-        loss: str | Callable[[Tensor, Tensor], Payoff] = "non_saturating",
+        loss: LossName | Callable[[Tensor, Tensor], Payoff] = "non_saturating",
         gradient_penalty: float = 0.0,
         seed: int = 0,
     ) -> None:
@@ -210,7 +216,9 @@ def dcgan_generator(latent: int, channels: int = 1, size: int = 32, width: int =
     return _dcgan_init(nn.Sequential(*layers, nn.Tanh()))
 
 
-def dcgan_discriminator(channels: int = 1, size: int = 32, width: int = 64, norm: str = "batch") -> Module:
+def dcgan_discriminator(
+    channels: int = 1, size: int = 32, width: int = 64, norm: Literal["batch", "none", "spectral"] = "batch"
+) -> Module:
     """The mirror image: convolutions 4x4 that halve the resolution, leaky relu with slope 0.2, one logit.
 
     Args:

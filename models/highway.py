@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from minigrad import nn
-from minigrad.models.mlp import choose_activation
+from minigrad.arrays.dtypes import DType
+from minigrad.models.mlp import Activation, choose_activation
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
+
+__all__ = ["Highway", "HighwayBlock"]
 
 
 class HighwayBlock(Module):
@@ -18,7 +19,9 @@ class HighwayBlock(Module):
         gate_bias: c at the start; negative, so that layers begin almost closed, near the identity.
     """
 
-    def __init__(self, width: int, activation: Any = "relu", gate_bias: float = -2.0, dtype: Any = None) -> None:
+    def __init__(
+        self, width: int, activation: Activation = "relu", gate_bias: float = -2.0, dtype: DType = None
+    ) -> None:
         self.transform, self.gate = nn.Linear(width, width, dtype=dtype), nn.Linear(width, width, dtype=dtype)
         self.activation = choose_activation(activation)()
         nn.init.kaiming_normal_(self.transform.weight, nonlinearity="relu")
@@ -40,9 +43,9 @@ class Highway(Module):
         width: int,
         n_out: int,
         blocks: int,
-        activation: Any = "relu",
+        activation: Activation = "relu",
         gate_bias: float = -2.0,
-        dtype: Any = None,
+        dtype: DType = None,
     ) -> None:
         self.stem = nn.Sequential(nn.Linear(n_in, width, dtype=dtype), choose_activation(activation)())
         self.blocks = nn.Sequential(*(HighwayBlock(width, activation, gate_bias, dtype) for _ in range(blocks)))

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 from minigrad import nn
+from minigrad.arrays.dtypes import DType
 from minigrad.nn.activations import BY_NAME as ACTIVATIONS
+from minigrad.nn.activations import ActivationName
 from minigrad.nn.init import BY_NAME as INITIALIZATIONS
+from minigrad.nn.init import InitializationName
 from minigrad.tensor import Tensor
+
+__all__ = ["MLP", "Activation", "Initialization", "choose_activation"]
+
+Activation = ActivationName | Literal["identity"] | Callable[[], nn.Module]
+Initialization = InitializationName | Callable[[Tensor], Any]
 
 
 class MLP(nn.Sequential):
@@ -32,11 +40,11 @@ class MLP(nn.Sequential):
     def __init__(
         self,
         sizes: Sequence[int],
-        activation: str | Callable[[], nn.Module] = "relu",
-        init: str | Callable[[Tensor], Any] | None = None,
+        activation: Activation = "relu",
+        init: Initialization | None = None,
         bias: bool = True,
-        output_activation: str | Callable[[], nn.Module] | None = None,
-        dtype: Any = None,
+        output_activation: Activation | None = None,
+        dtype: DType = None,
     ) -> None:
         if len(sizes) < 2:
             raise ValueError(f"MLP needs at least an input and an output size, not {list(sizes)}")
@@ -57,7 +65,7 @@ class MLP(nn.Sequential):
                         nn.init.zeros_(layer.bias)
 
 
-def choose_activation(choice: Any, what: str = "activation") -> Any:
+def choose_activation(choice: Activation, what: str = "activation") -> Callable[[], nn.Module]:
     """What makes an activation's modules: ``choice`` itself, or the one of that name.
 
     Raises:
@@ -66,7 +74,7 @@ def choose_activation(choice: Any, what: str = "activation") -> Any:
     return _choose(choice, {**ACTIVATIONS, "identity": nn.Identity}, what)
 
 
-def _choose(choice: Any, table: dict[str, Any], what: str) -> Any:
+def _choose(choice: Any, table: Mapping[Any, Any], what: str) -> Any:
     if callable(choice):
         return choice
     if choice not in table:

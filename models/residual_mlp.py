@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 from minigrad import nn
-from minigrad.models.mlp import choose_activation
+from minigrad.arrays.dtypes import DType
+from minigrad.models.mlp import Activation, choose_activation
+from minigrad.nn.init import InitializationName
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
+
+__all__ = ["ResidualBlock", "ResidualMLP"]
 
 
 class ResidualBlock(Module):
@@ -21,13 +25,13 @@ class ResidualBlock(Module):
         self,
         width: int,
         layers: int = 1,
-        activation: Any = "relu",
+        activation: Activation = "relu",
         alpha: float = 1.0,
         beta: float = 1.0,
         norm: bool = False,
         plain: bool = False,
         pre: bool = False,
-        dtype: Any = None,
+        dtype: DType = None,
     ) -> None:
         self.alpha, self.beta, self.plain = alpha, beta, plain
         phi = choose_activation(activation)
@@ -77,14 +81,14 @@ class ResidualMLP(Module):
         n_out: int,
         blocks: int,
         layers: int = 1,
-        activation: Any = "relu",
+        activation: Activation = "relu",
         alpha: float = 1.0,
         beta: float = 1.0,
         norm: bool = False,
         plain: bool = False,
         pre: bool = False,
-        init: str = "kaiming_normal",
-        dtype: Any = None,
+        init: InitializationName | Literal["residual", "fixup"] = "kaiming_normal",
+        dtype: DType = None,
     ) -> None:
         phi = choose_activation(activation)
         self.stem = nn.Sequential(nn.Linear(n_in, width, dtype=dtype), phi())

@@ -8,24 +8,30 @@ where the shapes allow it. ``plain=True`` leaves the shortcut out, and the same 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
-
-import numpy as np
+from typing import Any, Literal, get_args
 
 from minigrad import nn
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
+from minigrad.ops.shapes import pad
 from minigrad.tensor import Tensor
 
-Norm = Callable[[int], Module]
+__all__ = [
+    "NORMS", "SHORTCUTS", "BasicBlock", "Bottleneck", "ResNet", "ZeroPadding", "resnet18", "resnet20", "resnet32",
+    "resnet34", "resnet44", "resnet50", "resnet56", "resnet110",
+]  # fmt: skip
 
-NORMS: dict[str, Norm] = {
+Norm = Callable[[int], Module]
+NormName = Literal["batch", "layer", "group", "none"]
+Shortcut = Literal["identity", "projection", "pooling"]
+
+NORMS: dict[NormName, Norm] = {
     "batch": nn.BatchNorm2d,
     "layer": lambda channels: nn.GroupNorm(1, channels),  # over channels and positions of each image
     "group": lambda channels: nn.GroupNorm(min(8, channels), channels),
     "none": lambda channels: nn.Identity(),
 }
-SHORTCUTS = ("identity", "projection", "pooling")
+SHORTCUTS = get_args(Shortcut)
 
 
 def _conv(n_in: int, n_out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
@@ -45,7 +51,7 @@ class ZeroPadding(Module):
         if self.stride > 1:
             x = F.avg_pool2d(x, self.stride) if self.pool else x[:, :, :: self.stride, :: self.stride]
         before = self.added // 2
-        y: Any = np.pad(x.transpose((0, 2, 3, 1)), ((0, 0), (0, 0), (0, 0), (before, self.added - before)))
+        y = pad(x.transpose((0, 2, 3, 1)), ((0, 0), (0, 0), (0, 0), (before, self.added - before)))
         return y.transpose((0, 3, 1, 2))  # channels last in memory, as the convolutions like them
 
     def extra_repr(self) -> str:
@@ -58,7 +64,7 @@ class BasicBlock(Module):
     expansion = 1
 
     def __init__(
-        self, n_in: int, width: int, stride: int, norm: Norm, shortcut: str, plain: bool = False, pre: bool = False
+        self, n_in: int, width: int, stride: int, norm: Norm, shortcut: Shortcut, plain: bool = False, pre: bool = False
     ) -> None:
         n_out = width * self.expansion
         self.plain, self.pre = plain, pre
@@ -137,8 +143,8 @@ class ResNet(Module):
         classes: int = 10,
         channels: int = 3,
         imagenet: bool = False,
-        shortcut: str = "identity",
-        norm: str = "batch",
+        shortcut: Shortcut = "identity",
+        norm: NormName = "batch",
         plain: bool = False,
         pre: bool = False,
     ) -> None:

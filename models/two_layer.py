@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from minigrad.arrays.dtypes import DType
 from minigrad.arrays.random import generator
 from minigrad.core.modes import no_grad
-from minigrad.models.mlp import choose_activation
+from minigrad.models.mlp import Activation, choose_activation
 from minigrad.nn.module import Buffer, Module, Parameter
 from minigrad.tensor import Tensor
+
+__all__ = ["PatchCNN", "TwoLayer", "teach"]
 
 
 class TwoLayer(Module):
@@ -30,11 +33,11 @@ class TwoLayer(Module):
         self,
         d: int,
         k: int,
-        activation: Any = "relu",
-        scaling: str = "ntk",
+        activation: Activation = "relu",
+        scaling: Literal["ntk", "mean", "sum"] = "ntk",
         train_outer: bool = False,
         outer: Any = None,
-        dtype: Any = None,
+        dtype: DType = None,
     ) -> None:
         factors = {"ntk": 1 / np.sqrt(k), "mean": 1 / k, "sum": 1.0}
         if scaling not in factors:
@@ -62,7 +65,9 @@ class PatchCNN(Module):
         outer: learn a weight a_i for every patch; the sum is then not divided by k.
     """
 
-    def __init__(self, d: int, k: int, activation: Any = "relu", outer: bool = False, dtype: Any = None) -> None:
+    def __init__(
+        self, d: int, k: int, activation: Activation = "relu", outer: bool = False, dtype: DType = None
+    ) -> None:
         self.d, self.k = d, k
         self.weight = Parameter(generator().standard_normal(d), dtype=dtype)
         self.outer = Parameter(generator().standard_normal(k), dtype=dtype) if outer else None
@@ -77,7 +82,7 @@ class PatchCNN(Module):
         return z.mean(axis=-1) if self.outer is None else z @ self.outer
 
 
-def teach(teacher: Module, n: int, d: int, dtype: Any = None) -> tuple[Tensor, Tensor]:
+def teach(teacher: Module, n: int, d: int, dtype: DType = None) -> tuple[Tensor, Tensor]:
     """n Gaussian inputs of d numbers, and what the teacher answers: a problem whose global minimum is 0."""
     x = Tensor(generator().standard_normal((n, d)), dtype=dtype or next(teacher.parameters()).dtype)
     with no_grad():

@@ -16,7 +16,16 @@ from minigrad.optim.method import Stateful, Step
 from minigrad.optim.problems.minimax import Minimax
 from minigrad.optim.result import Status
 
-__all__ = ["Armijo", "Constant", "Exact", "LineSearch", "Search", "Wolfe", "search_of"]
+__all__ = [
+    "Armijo",
+    "Constant",
+    "Exact",
+    "LineSearch",
+    "Search",
+    "StepCount",
+    "Wolfe",
+    "search_of",
+]
 
 #: A line search by name; None is a constant step.
 LineSearch = Literal["armijo", "wolfe", "exact"]

@@ -19,7 +19,13 @@ else:
 
     X, F = TypeVar("X"), TypeVar("F")
 
-__all__ = ["Numbers", "OptimizationError", "Result", "Status"]
+__all__ = [
+    "Numbers",
+    "OptimizationError",
+    "Result",
+    "Status",
+    "X",
+]
 
 #: Starting points that are not of the type of the answer: Python's numbers become an array.
 Numbers = float | list[float] | list[int] | tuple[float, ...] | list[list[float]]

@@ -17,11 +17,68 @@ import os
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-Array = Any  # numpy.ndarray, cupy.ndarray, or anything else that speaks the NumPy protocols
+__all__ = [
+    "Array", "ArrayProtocol", "Backend", "BackendError", "TensorLike", "backend_of", "current", "find_backend",
+    "for_each_backend", "get_backend", "move", "register", "to_numpy", "unwrapped", "use",
+]  # fmt: skip
+
+Array = Any  # an array to compute with: NumPy's annotations ask for a numpy.ndarray, and would refuse all others
+
+
+class ArrayProtocol(Protocol):
+    """What an array type must offer, besides operators, for NumPy's functions and the rules of operations to reach it.
+
+    ``numpy.ndarray`` and ``cupy.ndarray`` do, the batches of ``vmap``, and tensors themselves.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of the axes."""
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the entries."""
+
+    @property
+    def T(self) -> Array:
+        """The axes reversed."""
+
+    def reshape(self, shape: Any, /) -> Array:
+        """The same entries in another shape."""
+
+    def swapaxes(self, axis1: int, axis2: int, /) -> Array:
+        """Two axes exchanged."""
+
+    def astype(self, dtype: Any, /) -> Array:
+        """The same numbers with another dtype."""
+
+    def copy(self) -> Array:
+        """The same numbers in memory of their own."""
+
+    def sum(self, axis: Any = None) -> Array:
+        """The sum over ``axis``."""
+
+    def max(self, axis: Any = None) -> Array:
+        """The largest entry along ``axis``."""
+
+    def __getitem__(self, index: Any, /) -> Array: ...
+    def __array_ufunc__(self, ufunc: np.ufunc, method: Any, /, *inputs: Any, **kwargs: Any) -> Any: ...
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any, /) -> Any: ...
+
+
+TensorLike = ArrayProtocol | np.generic | float | list[Any] | tuple[Any, ...]  # what stands beside a tensor in a sum
 
 
 class BackendError(TypeError):
@@ -33,7 +90,7 @@ class Backend:
     """An array library: how to make one of its arrays, and how to bring one back to the host."""
 
     name: str
-    array_type: type
+    array_type: type[ArrayProtocol]
     asarray: Callable[..., Array]
     to_numpy: Callable[[Array], np.ndarray]
     add_at: Callable[..., None]  # ufunc.at and special functions are what the protocols do not carry

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from minigrad.arrays.backend import Array, backend_of, current, find_backend, move, unwrapped
 
-_default_dtype = np.dtype(np.float32)
+__all__ = ["DType", "as_array", "as_operand", "get_default_dtype", "set_default_dtype"]
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+DType: TypeAlias = "DTypeLike | None"  # float, "float32", np.float32, ...; None for the one that fits
+_default_dtype: np.dtype = np.dtype(np.float32)
 
 
-def set_default_dtype(dtype: Any) -> None:
+def set_default_dtype(dtype: DTypeLike) -> None:
     """The dtype given to Python floats, and to zeros, randn, ... where none is named (float32 at first).
 
     Raises:
@@ -34,7 +40,7 @@ def as_operand(x: Any, like: Any = None) -> Any:
     return x if hasattr(x, "__array_function__") else move(np.asarray(x), backend_of(unwrapped(like)).name)
 
 
-def as_array(data: Any, dtype: Any = None) -> Array:
+def as_array(data: Any, dtype: DType = None) -> Array:
     """``data`` as an array: NumPy data goes to the current backend, Python floats get the default dtype."""
     if hasattr(data, "tracked"):  # a Tensor
         data = data.array

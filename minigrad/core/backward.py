@@ -22,6 +22,11 @@ from minigrad.core.errors import check_finite, freed, stale, wrong_shape
 from minigrad.core.graph import Node, Op, Variable, key, levels, reachable, remember
 from minigrad.core.table import op
 
+__all__ = [
+    "Paths", "Waiting", "arguments", "cotangents_of", "fit", "is_view", "leading_to", "sum_level", "sum_rows", "sum_to",
+    "walk",
+]  # fmt: skip
+
 
 def walk(
     roots: Iterable[tuple[Variable, Any]],
@@ -76,8 +81,8 @@ class Paths:
 
     def __init__(self, roots: Sequence[tuple[Variable, Any]], wanted: Iterable[Variable] | None) -> None:
         self.all = wanted is None
-        self.targets: set[Any] = set()
-        self.leading: set[Any] = set()
+        self.targets: set[Node | Variable] = set()
+        self.leading: set[Node] = set()
         if wanted is not None:
             self.targets = {key(x) for x in wanted}
             self.leading = leading_to(self.targets, [root for root, _ in roots])
@@ -87,9 +92,9 @@ class Paths:
         return isinstance(x, Variable) and x.tracked and (self.all or key(x) in self.leading or key(x) in self.targets)
 
 
-def leading_to(targets: set[Any], roots: Sequence[Variable]) -> set[Any]:
+def leading_to(targets: set[Node | Variable], roots: Sequence[Variable]) -> set[Node]:
     """The nodes below ``roots`` from which a target can be reached in at least one step."""
-    leading: set[Any] = set()
+    leading: set[Node] = set()
     for node in sorted(reachable(roots)[0], key=lambda node: node.rank):
         for x in node.inputs or ():
             if isinstance(x, Variable) and x.tracked and (key(x) in targets or x.node in leading):

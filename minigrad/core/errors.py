@@ -11,6 +11,11 @@ import numpy as np
 
 from minigrad.arrays.backend import BackendError, find_backend, unwrapped
 
+__all__ = [
+    "GraphError", "NonFiniteError", "check_differentiable", "check_finite", "explain", "freed", "hint_for", "nan_loss",
+    "no_derivative_by", "no_rule", "not_a_scalar", "not_recorded", "shapes_of", "stale", "users_line", "wrong_shape",
+]  # fmt: skip
+
 
 class GraphError(RuntimeError):
     """The recorded graph cannot be walked: freed, never recorded, or overwritten since."""

@@ -18,6 +18,8 @@ from typing import Any
 
 from minigrad.core.table import TABLE
 
+__all__ = ["derivative_table", "formulas"]
+
 
 def derivative_table() -> dict[str, dict[str, str]]:
     """For every primitive of the table that has rules: its name, and the :func:`formulas` of its arguments."""

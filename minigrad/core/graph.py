@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,24 @@ from minigrad.arrays.backend import Array
 from minigrad.arrays.dtypes import as_operand
 from minigrad.core.errors import check_finite, explain, no_derivative_by, users_line
 from minigrad.core.modes import current_mode
+
+__all__ = [
+    "Node",
+    "Op",
+    "Rule",
+    "Tensor",
+    "Variable",
+    "apply",
+    "array_of",
+    "check_untracked",
+    "key",
+    "levels",
+    "mark",
+    "outputs_are",
+    "reachable",
+    "remember",
+    "wrap",
+]  # fmt: skip
 
 Rule = Callable[..., Any]
 
@@ -70,7 +88,7 @@ class Op:
         self.differentiable = bool(rules or each or vjp)
         self.__doc__ = doc or forward.__doc__
 
-    def __call__(self, *inputs: Any, **params: Any) -> Any:
+    def __call__(self, *inputs: Any, **params: Any) -> Tensor:
         if params and isinstance(self.forward, np.ufunc):
             raise TypeError(f"{self.name}: keyword arguments {sorted(params)} are not supported on tensors")
         return apply(self, inputs, params)
@@ -107,6 +125,12 @@ class Variable:
     def shape(self) -> tuple[int, ...]:
         """The lengths of the axes."""
         return self.array.shape
+
+
+if TYPE_CHECKING:  # what operations return, for those who read annotations; Python is told by outputs_are
+    from minigrad.tensor import Tensor
+else:
+    Tensor = Variable
 
 
 class Node:
@@ -194,7 +218,7 @@ def check_untracked(name: str, options: Iterable[Any]) -> None:
             raise no_derivative_by(name, x.shape)
 
 
-def wrap(array: Array) -> Any:
+def wrap(array: Array) -> Tensor:
     """A constant tensor around ``array``, skipping the constructor's checks."""
     x = _tensor.__new__(_tensor)
     x.array = np.asarray(array) if isinstance(array, np.generic) else array  # NumPy turns 0-d results into scalars
@@ -212,23 +236,23 @@ def levels(x: Any) -> tuple[int, ...]:
     return getattr(x.array if isinstance(x, Variable) else x, "levels", ())
 
 
-def remember(node: Node) -> Any:
+def remember(node: Node) -> Tensor:
     """The output of ``node`` as a tensor again, still attached to the graph."""
     y = wrap(node.out)
     y.node, y.tracked = node, True
     return y
 
 
-def key(x: Variable) -> Any:
+def key(x: Variable) -> Node | Variable:
     """What a cotangent is filed under: the node, which two tensors may share, or the leaf itself."""
     return x if x.node is None else x.node
 
 
-def reachable(roots: Sequence[Variable]) -> tuple[list[Node], set[Any]]:
+def reachable(roots: Sequence[Variable]) -> tuple[list[Node], set[Variable]]:
     """The nodes below ``roots``, and the leaves that require gradients."""
-    stack: list[Any] = [key(root) for root in roots if root.tracked]
-    nodes: set[Any] = set()
-    leaves: set[Any] = set()
+    stack: list[Node | Variable] = [key(root) for root in roots if root.tracked]
+    nodes: set[Node] = set()
+    leaves: set[Variable] = set()
     while stack:
         item = stack.pop()
         if isinstance(item, Variable):

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any, NamedTuple
 
+__all__ = ["Kernel", "Variant"]
+
 Function = Callable[..., Any]
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from contextlib import _GeneratorContextManager  # a context and a decorator
+
+__all__ = ["Mode", "current_mode", "detect_anomaly", "enable_grad", "is_grad_enabled", "mode", "no_grad"]
 
 
 class Mode(NamedTuple):
@@ -29,12 +34,12 @@ def mode(**changes: Any) -> Iterator[None]:
         _current.reset(token)
 
 
-def no_grad() -> Any:
+def no_grad() -> _GeneratorContextManager[None]:
     """Record nothing inside the block (or the decorated function): evaluation, parameter updates."""
     return mode(record=False)
 
 
-def enable_grad() -> Any:
+def enable_grad() -> _GeneratorContextManager[None]:
     """Record again, inside a ``no_grad`` block."""
     return mode(record=True)
 
@@ -44,7 +49,7 @@ def is_grad_enabled() -> bool:
     return current_mode().record
 
 
-def detect_anomaly() -> Any:
+def detect_anomaly() -> _GeneratorContextManager[None]:
     """Inside the block, the first NaN or infinity raises :class:`NonFiniteError` with the operation's name and the
     line of your program that called it, forward and backward. Slow: for hunting bugs."""
     return mode(anomaly=True)

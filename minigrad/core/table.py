@@ -7,7 +7,8 @@ An operation is entered as a function, its rules above it::
         '''a b, entry by entry.'''
 
 What the function computes on arrays is the forward (or ``forward=``, where NumPy has it already and the function only
-says how it is called); its signature and docstring are those that users see.
+says how it is called); its signature and docstring are those that users see. What users get is a tensor, and so type
+checkers are told; rules, which call operations on arrays, get an array.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from inspect import Parameter, signature
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from minigrad.core.graph import Op, Rule, Variable, apply
+from minigrad.core.graph import Op, Rule, Tensor, Variable, apply
 from minigrad.core.kernel import Kernel
 
+__all__ = ["NUMPY", "TABLE", "composite", "op", "primitive", "variant"]
+
+P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
 
 TABLE: dict[str, Callable[..., Any]] = {}  # every operation by name
@@ -37,7 +41,7 @@ def op(
     view: bool = False,
     sequence: bool = False,
     numpy: Any = None,
-) -> Callable[[F], F]:
+) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
     """Decorator: enter a primitive, with one rule per argument (see :class:`minigrad.core.graph.Op`).
 
     Args:
@@ -46,7 +50,7 @@ def op(
         numpy: NumPy's function of the same meaning, where that is not ``forward`` itself.
     """
 
-    def enter(function: F) -> F:
+    def enter(function: Callable[P, Any]) -> Callable[P, Tensor]:
         compute: Any = forward or function
         if sequence:
             compute = lambda *arrays, **params: function(arrays, **params)
@@ -60,7 +64,7 @@ def op(
     return enter
 
 
-def _as_function(entry: Op, function: F, sequence: bool) -> F:
+def _as_function(entry: Op, function: Callable[P, Any], sequence: bool) -> Callable[P, Tensor]:
     """``entry`` as a function that looks like ``function``: its signature, its docstring, and ``op`` for the engine."""
     call_by = signature(function)
     kinds = {p.name: p.kind for p in call_by.parameters.values()}
@@ -100,7 +104,7 @@ def _as_function(entry: Op, function: F, sequence: bool) -> F:
         return apply(entry, inputs, params)
 
     call.op = entry  # type: ignore[attr-defined]
-    return call  # type: ignore[return-value]
+    return call
 
 
 def _spread(

@@ -1,7 +1,8 @@
 """Data sets, and batches of them."""
 
 from minigrad.data.augment import compose, pad_crop, random_flip
-from minigrad.data.datasets import DataError, Dataset, cifar10, digits, fashion_mnist, mnist
+from minigrad.data.datasets import Dataset, cifar10, digits, fashion_mnist, mnist
+from minigrad.data.files import DataError
 from minigrad.data.loader import DataLoader, Standardize, train_test_split
 
 __all__ = [

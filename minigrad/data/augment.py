@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+__all__ = ["Augmentation", "compose", "pad_crop", "random_flip"]
+
 Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 

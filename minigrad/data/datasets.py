@@ -10,6 +10,8 @@ import numpy as np
 
 from minigrad.data.files import DataError, read_cifar_batch, read_cifar_member, read_idx
 
+__all__ = ["Dataset", "cifar10", "digits", "fashion_mnist", "mnist"]
+
 
 class Dataset(NamedTuple):
     """Images (N, channels, height, width) of float32 in [0, 1], labels (N,) of int64, and the classes' names."""

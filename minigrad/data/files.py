@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+__all__ = ["DataError", "read_cifar_batch", "read_cifar_member", "read_idx"]
+
 
 class DataError(ValueError):
     """A data file is missing, truncated or damaged; the message names it."""

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from minigrad.arrays.backend import Array, ArrayProtocol
 from minigrad.data.augment import Augmentation
 from minigrad.tensor import Tensor
+
+__all__ = ["DataLoader", "Standardize", "train_test_split"]
+
+A = TypeVar("A", bound=ArrayProtocol)
+X = TypeVar("X", np.ndarray, Tensor)
 
 
 def _lengths(name: str, arrays: Sequence[Any]) -> int:
@@ -37,14 +43,14 @@ class DataLoader:
 
     def __init__(
         self,
-        arrays: Any,
+        arrays: ArrayProtocol | Sequence[ArrayProtocol],
         batch_size: int = 32,
         shuffle: bool = False,
         drop_last: bool = False,
         seed: int | None = None,
         augment: Augmentation | None = None,
     ) -> None:
-        self.arrays = list(arrays) if isinstance(arrays, (tuple, list)) else [arrays]
+        self.arrays: list[Array] = list(arrays) if isinstance(arrays, (tuple, list)) else [arrays]
         self.n = _lengths("DataLoader", self.arrays)
         if batch_size < 1:
             raise ValueError(f"DataLoader: batch_size must be at least 1, but is {batch_size}")
@@ -79,7 +85,7 @@ class DataLoader:
         self.seed, self.epoch = int(state["seed"]), int(state["epoch"])
 
 
-def train_test_split(*arrays: Any, test_size: float | int = 0.25, seed: int | None = None) -> list[Any]:
+def train_test_split(*arrays: A, test_size: float | int = 0.25, seed: int | None = None) -> list[A]:
     """Shuffle and split: [a_train, a_test, b_train, b_test, ...]; ``test_size`` is a share, or a number of examples.
 
     Raises:
@@ -114,9 +120,9 @@ class Standardize:
         mean = x.mean(axis=axis, keepdims=True, dtype=np.float64)
         return cls(mean.astype(x.dtype), np.where(std == 0, 1, std).astype(x.dtype))
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: X) -> X:
         return (x - self.mean) / self.std
 
-    def inverse(self, x: Any) -> Any:
+    def inverse(self, x: X) -> X:
         """The original units."""
         return x * self.std + self.mean

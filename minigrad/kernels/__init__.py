@@ -16,3 +16,5 @@ CuPy's own kernels) is entered in the same way, by ``minigrad.core.table.variant
 """
 
 from minigrad.kernels import long_rows, normalization, products, protocols, shifts, unfolding
+
+__all__ = ["long_rows", "normalization", "products", "protocols", "shifts", "unfolding"]

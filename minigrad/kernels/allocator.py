@@ -12,6 +12,8 @@ import ctypes
 import os
 import sys
 
+__all__ = ["keep_freed_memory"]
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from <malloc.h>
 KEEP = 256 << 20  # bytes of free memory that the process holds on to
 LARGEST = 32 << 20  # the largest block served from it: glibc's own limit

@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+__all__ = ["sleep_soon"]
+
 
 def _openblas() -> Any:
     """The library in NumPy's wheel, which is loaded already; None where NumPy has another."""

@@ -17,6 +17,11 @@ from minigrad.core.table import variant
 from minigrad.kernels import threads
 from minigrad.ops.activations import relu
 
+__all__ = [
+    "affine", "column_sums", "combination", "image_sums", "mean_and_variance", "mean_variance_and_products",
+    "spread_image_values",
+]  # fmt: skip
+
 WIDE = 2048  # numbers in a row
 WORTHWHILE = 1_200_000  # numbers in all, times passes, from which a second thread is worth waking
 BLOCK = 32  # rows in a block of a sum over rows

@@ -12,6 +12,8 @@ from minigrad.kernels.long_rows import column_sums
 from minigrad.ops.linalg import as_matrix, linear, matmul
 from minigrad.ops.losses import by_class, row_totals
 
+__all__ = ["outer_sum", "product"]
+
 
 @variant(matmul, np.ndarray)
 def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -20,6 +20,8 @@ import numpy as np
 
 from minigrad.kernels import blas
 
+__all__ = ["cores", "over", "pieces", "run", "scratch"]
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 

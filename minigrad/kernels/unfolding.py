@@ -21,6 +21,8 @@ from minigrad.core.table import variant
 from minigrad.kernels import threads
 from minigrad.ops.convolution import Geometry, conv, conv_input, conv_weight
 
+__all__ = ["FIRST", "LAST", "Sum", "Windows", "correlate", "correlate_weights", "fold"]
+
 BLOCK_BYTES = 3_000_000  # of U: in cache, yet large, for between NumPy's calls the threads wait for one another
 SMALL = 1_000_000  # multiplications in a product below which OpenBLAS does not pack: fastest for thin matrices
 WORTHWHILE = 10_000_000  # multiplications in all from which a second thread is worth waking

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
+from minigrad.tensor import Tensor
+
+__all__ = [
+    "BY_NAME", "ELU", "GELU", "SELU", "Activation", "ActivationName", "Hardtanh", "LeakyReLU", "LogSigmoid",
+    "LogSoftmax", "ReLU", "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh", "Threshold",
+]  # fmt: skip
 
 
 class Activation(Module):
     """An activation function applied to every entry; keyword arguments are its settings."""
 
-    function: Callable[..., Any]
+    function: Callable[..., Tensor]
     defaults: dict[str, Any] = {}  # noqa: RUF012 - read only
 
     def __init__(self, *args: Any, **settings: Any) -> None:
@@ -27,14 +33,14 @@ class Activation(Module):
         if missing:
             raise TypeError(f"{type(self).__name__} needs {', '.join(missing)}")
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return type(self).function(x, **self.settings) if self.settings else type(self).function(x)
 
     def extra_repr(self) -> str:
         return ", ".join(f"{k}={v!r}" for k, v in self.settings.items() if v != self.defaults[k])
 
 
-def _activation(name: str, function: Callable[..., Any], **defaults: Any) -> type[Activation]:
+def _activation(name: str, function: Callable[..., Tensor], **defaults: Any) -> type[Activation]:
     summary = (function.__doc__ or "").strip()
     return type(
         name,
@@ -58,7 +64,10 @@ Threshold = _activation("Threshold", F.threshold, threshold=None, value=None)
 Softmax = _activation("Softmax", F.softmax, axis=-1)
 LogSoftmax = _activation("LogSoftmax", F.log_softmax, axis=-1)
 
-BY_NAME: dict[str, type[Activation]] = {
+ActivationName = Literal[
+    "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "sigmoid", "log_sigmoid", "tanh", "hard_tanh"
+]
+BY_NAME: dict[ActivationName, type[Activation]] = {
     "relu": ReLU,
     "leaky_relu": LeakyReLU,
     "elu": ELU,

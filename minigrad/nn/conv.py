@@ -6,24 +6,30 @@ Both dimensions are one: a signal of length W is an image of one row.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from minigrad.arrays.dtypes import get_default_dtype
+from minigrad.arrays.backend import ArrayProtocol
+from minigrad.arrays.dtypes import DType, get_default_dtype
 from minigrad.nn import init
 from minigrad.nn.module import Module, Parameter
 from minigrad.nn.sizes import Size, sizes
 from minigrad.ops.convolution import Geometry, conv, conv_input
 from minigrad.tensor import Tensor
 
+__all__ = [
+    "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "conv1d", "conv2d", "conv_transpose1d",
+    "conv_transpose2d",
+]  # fmt: skip
+
 
 def conv1d(
-    input: Any,
-    weight: Any,
-    bias: Any = None,
+    input: ArrayProtocol,
+    weight: ArrayProtocol,
+    bias: ArrayProtocol | None = None,
     stride: Size = 1,
-    padding: Size | str = 0,
+    padding: Size | Literal["same", "valid"] = 0,
     dilation: Size = 1,
     groups: int = 1,
 ) -> Tensor:
@@ -32,11 +38,11 @@ def conv1d(
 
 
 def conv2d(
-    input: Any,
-    weight: Any,
-    bias: Any = None,
+    input: ArrayProtocol,
+    weight: ArrayProtocol,
+    bias: ArrayProtocol | None = None,
     stride: Size = 1,
-    padding: Size | str = 0,
+    padding: Size | Literal["same", "valid"] = 0,
     dilation: Size = 1,
     groups: int = 1,
 ) -> Tensor:
@@ -57,9 +63,9 @@ def conv2d(
 
 
 def conv_transpose1d(
-    input: Any,
-    weight: Any,
-    bias: Any = None,
+    input: ArrayProtocol,
+    weight: ArrayProtocol,
+    bias: ArrayProtocol | None = None,
     stride: Size = 1,
     padding: Size = 0,
     output_padding: Size = 0,
@@ -71,9 +77,9 @@ def conv_transpose1d(
 
 
 def conv_transpose2d(
-    input: Any,
-    weight: Any,
-    bias: Any = None,
+    input: ArrayProtocol,
+    weight: ArrayProtocol,
+    bias: ArrayProtocol | None = None,
     stride: Size = 1,
     padding: Size = 0,
     output_padding: Size = 0,
@@ -203,11 +209,11 @@ class _Convolution(Module):
         out_channels: int,
         kernel_size: Size,
         stride: Size = 1,
-        padding: Size | str = 0,
+        padding: Size | Literal["same", "valid"] = 0,
         dilation: Size = 1,
         groups: int = 1,
         bias: bool = True,
-        dtype: Any = None,
+        dtype: DType = None,
     ) -> None:
         name, dims = type(self).__name__, self.dims
         if in_channels < 1 or out_channels < 1:
@@ -239,7 +245,7 @@ class _Convolution(Module):
 class Conv2d(_Convolution):
     """:func:`conv2d` with learned weights, which start uniform on +- 1 / sqrt(C / groups kh kw), as in PyTorch."""
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: ArrayProtocol) -> Tensor:
         return conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
 
@@ -248,7 +254,7 @@ class Conv1d(_Convolution):
 
     dims = 1
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: ArrayProtocol) -> Tensor:
         return conv1d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
 
@@ -266,7 +272,7 @@ class _Transposed(_Convolution):
         groups: int = 1,
         bias: bool = True,
         dilation: Size = 1,
-        dtype: Any = None,
+        dtype: DType = None,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, dtype)
         self.output_padding = output_padding
@@ -275,7 +281,7 @@ class _Transposed(_Convolution):
 class ConvTranspose2d(_Transposed):
     """:func:`conv_transpose2d` with learned weights."""
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: ArrayProtocol) -> Tensor:
         return conv_transpose2d(
             x, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
         )
@@ -286,7 +292,7 @@ class ConvTranspose1d(_Transposed):
 
     dims = 1
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: ArrayProtocol) -> Tensor:
         return conv_transpose1d(
             x, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
         )

@@ -17,8 +17,8 @@ Xavier (Glorot & Bengio 2010) balances the two, Kaiming (He et al. 2015) adds th
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -27,8 +27,18 @@ from minigrad.core.modes import no_grad
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
 
+__all__ = [
+    "BY_NAME", "InitializationName", "calculate_gain", "constant_", "delta_orthogonal_", "fans", "fixup_",
+    "kaiming_normal_", "kaiming_uniform_", "lsuv_", "normal_", "ones_", "orthogonal_", "residual_", "uniform_",
+    "xavier_normal_", "xavier_uniform_", "zeros_",
+]  # fmt: skip
 
-def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+Fan = Literal["fan_in", "fan_out", "fan_avg"]
+Nonlinearity = Literal["linear", "sigmoid", "tanh", "relu", "selu", "leaky_relu"]
+M = TypeVar("M", bound=Module)
+
+
+def calculate_gain(nonlinearity: Nonlinearity, param: float | None = None) -> float:
     """The factor that keeps an activation's output variance: sqrt(2) for relu, 5/3 for tanh, ...
 
     Raises:
@@ -56,7 +66,7 @@ def fans(tensor: Tensor) -> tuple[int, int]:
     return tensor.shape[1] * receptive, tensor.shape[0] * receptive
 
 
-def _fan(tensor: Tensor, mode: str) -> float:
+def _fan(tensor: Tensor, mode: Fan) -> float:
     fan_in, fan_out = fans(tensor)
     choices = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}
     if mode not in choices:
@@ -100,14 +110,18 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     return uniform_(tensor, -bound, bound)
 
 
-def kaiming_normal_(tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
+def kaiming_normal_(
+    tensor: Tensor, a: float = 0.0, mode: Fan = "fan_in", nonlinearity: Nonlinearity = "leaky_relu"
+) -> Tensor:
     """N(0, gain^2 / fan), with the gain of ``nonlinearity`` (``a`` is leaky_relu's slope) and fan_in, fan_out or
     fan_avg.
     """
     return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode)))
 
 
-def kaiming_uniform_(tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
+def kaiming_uniform_(
+    tensor: Tensor, a: float = 0.0, mode: Fan = "fan_in", nonlinearity: Nonlinearity = "leaky_relu"
+) -> Tensor:
     """Uniform with the variance of :func:`kaiming_normal_`."""
     bound = calculate_gain(nonlinearity, a) * math.sqrt(3 / _fan(tensor, mode))
     return uniform_(tensor, -bound, bound)
@@ -190,7 +204,7 @@ def fixup_(branches: Sequence[Sequence[Tensor]], head: Tensor | None = None) -> 
         zeros_(head)
 
 
-def lsuv_(model: Module, x: Any, tol: float = 0.01, max_iter: int = 10) -> Module:
+def lsuv_(model: M, x: Any, tol: float = 0.01, max_iter: int = 10) -> M:
     """Layer-sequential unit variance (Mishkin & Matas 2016): measure instead of calculating.
 
     Every weight is made orthogonal, and then, layer by layer in the order in which the model uses them, divided by the
@@ -242,7 +256,11 @@ def lsuv_(model: Module, x: Any, tol: float = 0.01, max_iter: int = 10) -> Modul
     return model
 
 
-BY_NAME: dict[str, Any] = {
+InitializationName = Literal[
+    "xavier_normal", "xavier_uniform", "kaiming_normal", "kaiming_uniform", "orthogonal", "normal", "uniform", "zeros",
+    "ones",
+]  # fmt: skip
+BY_NAME: dict[str, Callable[[Tensor], Tensor]] = {
     f.__name__.rstrip("_"): f
     for f in (
         xavier_normal_,

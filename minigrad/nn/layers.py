@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Generic, Self, TypeVar, overload
 
 import numpy as np
 
-from minigrad.arrays.backend import unwrapped
-from minigrad.arrays.dtypes import get_default_dtype
+from minigrad.arrays.backend import ArrayProtocol, TensorLike, unwrapped
+from minigrad.arrays.dtypes import DType, get_default_dtype
 from minigrad.core.graph import array_of
 from minigrad.nn import init
 from minigrad.nn.functional import dropout
 from minigrad.nn.module import Module, Parameter
 from minigrad.ops.linalg import linear
 from minigrad.tensor import Tensor
+
+__all__ = ["Dropout", "Embedding", "Flatten", "Identity", "Linear", "ModuleList", "Sequential"]
+
+M = TypeVar("M", bound=Module)
 
 
 class Linear(Module):
@@ -28,7 +32,7 @@ class Linear(Module):
         bias: (out_features,), or None.
     """
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, dtype: Any = None) -> None:
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, dtype: DType = None) -> None:
         if in_features < 1 or out_features < 1:
             raise ValueError(f"Linear needs at least one input and one output, not {in_features} and {out_features}")
         dtype = dtype or get_default_dtype()
@@ -40,7 +44,7 @@ class Linear(Module):
         if self.bias is not None:
             init.uniform_(self.bias, -bound, bound)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: ArrayProtocol) -> Tensor:
         return linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
@@ -59,14 +63,14 @@ class Embedding(Module):
         IndexError: an index outside 0 .. num_embeddings - 1.
     """
 
-    def __init__(self, num_embeddings: int, embedding_dim: int, dtype: Any = None) -> None:
+    def __init__(self, num_embeddings: int, embedding_dim: int, dtype: DType = None) -> None:
         if num_embeddings < 1 or embedding_dim < 1:
             raise ValueError(f"Embedding needs positive sizes, not {num_embeddings} and {embedding_dim}")
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.weight = Parameter(np.empty((num_embeddings, embedding_dim), dtype or get_default_dtype()))
         init.normal_(self.weight)
 
-    def forward(self, indices: Any) -> Tensor:
+    def forward(self, indices: TensorLike) -> Tensor:
         numbers = unwrapped(array_of(indices))
         if numbers.dtype.kind not in "iu":
             raise TypeError(f"Embedding needs integers, not {numbers.dtype}")
@@ -94,7 +98,7 @@ class Flatten(Module):
 class Identity(Module):
     """x -> x."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return x
 
 
@@ -122,7 +126,7 @@ class Sequential(Module):
                 raise TypeError(f"Sequential takes modules, but argument {i} is a {type(module).__name__}")
             setattr(self, str(i), module)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         for _, module in self.children():
             x = module(x)
         return x
@@ -133,28 +137,39 @@ class Sequential(Module):
     def __iter__(self) -> Iterator[Module]:
         return (module for _, module in self.children())
 
-    def __getitem__(self, index: int | slice) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequential: ...
+    def __getitem__(self, index: int | slice) -> Module:
         picked = list(self)[index]
         return Sequential(*picked) if isinstance(picked, list) else picked
 
 
-class ModuleList(Module):
-    """A list of modules whose parameters are found."""
+class ModuleList(Module, Generic[M]):
+    """A list of modules whose parameters are found; of one class, type checkers know what calling them returns."""
 
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
+    def __init__(self, modules: Iterable[M] = ()) -> None:
         for module in modules:
             self.append(module)
 
-    def append(self, module: Module) -> ModuleList:
+    def append(self, module: M) -> Self:
         """Add a module at the end; returns the list."""
         if not isinstance(module, Module):
             raise TypeError(f"ModuleList holds modules, not a {type(module).__name__}")
         setattr(self, str(len(self)), module)
         return self
 
-    __len__ = Sequential.__len__
-    __iter__ = Sequential.__iter__
+    def __len__(self) -> int:
+        return len(list(self.children()))
 
-    def __getitem__(self, index: int | slice) -> Any:
+    def __iter__(self) -> Iterator[M]:
+        return (module for _, module in self.children())  # type: ignore[misc]
+
+    @overload
+    def __getitem__(self, index: int) -> M: ...
+    @overload
+    def __getitem__(self, index: slice) -> ModuleList[M]: ...
+    def __getitem__(self, index: int | slice) -> M | ModuleList[M]:
         picked = list(self)[index]
         return ModuleList(picked) if isinstance(picked, list) else picked

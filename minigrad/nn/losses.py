@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from minigrad.nn import functional as F
 from minigrad.nn.module import Module
+from minigrad.ops.losses import Reduction
+from minigrad.tensor import Tensor
+
+__all__ = [
+    "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "KLDivLoss", "L1Loss", "Loss", "MSELoss",
+    "NLLLoss",
+]  # fmt: skip
 
 
 class Loss(Module):
     """A loss function with its settings remembered."""
 
-    function: Callable[..., Any]
+    function: Callable[..., Tensor]
 
-    def __init__(self, reduction: str = "mean", **settings: Any) -> None:
+    def __init__(self, reduction: Reduction = "mean", **settings: Any) -> None:
         self.settings = {"reduction": reduction, **settings}
 
-    def forward(self, prediction: Any, target: Any) -> Any:
+    def forward(self, prediction: Any, target: Any) -> Tensor:
         return type(self).function(prediction, target, **self.settings)
 
     def extra_repr(self) -> str:
@@ -41,7 +48,7 @@ class HuberLoss(Loss):
 
     function = staticmethod(F.huber_loss)
 
-    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+    def __init__(self, reduction: Reduction = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction, delta=delta)
 
 
@@ -50,7 +57,7 @@ class CrossEntropyLoss(Loss):
 
     function = staticmethod(F.cross_entropy)
 
-    def __init__(self, reduction: str = "mean", label_smoothing: float = 0.0) -> None:
+    def __init__(self, reduction: Reduction = "mean", label_smoothing: float = 0.0) -> None:
         super().__init__(reduction, label_smoothing=label_smoothing)
 
 
@@ -76,3 +83,6 @@ class KLDivLoss(Loss):
     """KL(target || prediction) of log-probabilities; ``reduction="batchmean"`` is the divergence per example."""
 
     function = staticmethod(F.kl_div)
+
+    def __init__(self, reduction: Reduction | Literal["batchmean"] = "mean") -> None:
+        self.settings = {"reduction": reduction}

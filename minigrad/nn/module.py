@@ -8,13 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
 import numpy as np
 
 from minigrad.arrays import backend as _backend
-from minigrad.arrays.dtypes import as_array
+from minigrad.arrays.dtypes import DType, as_array
 from minigrad.tensor import Tensor
+
+__all__ = [
+    "Buffer",
+    "Forward",
+    "Module",
+    "Parameter",
+    "StateDictError",
+    "evaluating",
+    "functional_call",
+    "swapped",
+]
+
+P = ParamSpec("P")
+Output = TypeVar("Output", covariant=True)
 
 
 class Parameter(Tensor):
@@ -22,7 +36,7 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data: Any, requires_grad: bool = True, dtype: Any = None) -> None:
+    def __init__(self, data: Any, requires_grad: bool = True, dtype: DType = None) -> None:
         super().__init__(data, requires_grad, dtype)
 
 
@@ -36,6 +50,13 @@ class StateDictError(ValueError):
     """A state dict does not fit the module; the message lists every key that is wrong."""
 
 
+class Forward(Protocol[P, Output]):
+    """What calling a module needs of it, so that a call takes and returns, to type checkers too, what forward does."""
+
+    def forward(self, *inputs: P.args, **kwargs: P.kwargs) -> Output:
+        """See :meth:`Module.forward`."""
+
+
 class Module:
     """Base class of layers and networks: define parameters in ``__init__`` and the computation in ``forward``."""
 
@@ -45,7 +66,7 @@ class Module:
         """What the module computes, called by ``module(...)``: the class's docstring says what that is."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward(self, ...)")
 
-    def __call__(self, *inputs: Any, **kwargs: Any) -> Any:
+    def __call__(self: Forward[P, Output], *inputs: P.args, **kwargs: P.kwargs) -> Output:
         return self.forward(*inputs, **kwargs)
 
     def __getattr__(self, name: str) -> Any:  # called only for what the instance does not hold
@@ -114,24 +135,24 @@ class Module:
         """(dotted name, buffer) in the order of definition; a shared buffer once."""
         return _once(self._named(Buffer))
 
-    def apply(self, function: Callable[[Module], Any]) -> Module:
+    def apply(self, function: Callable[[Module], Any]) -> Self:
         """Call ``function`` on every module, the parts before the whole; returns the module."""
         for module in reversed(list(self.modules())):
             function(module)
         return self
 
     # ------------------------------------------------------------------------------------------------- modes
-    def train(self, mode: bool = True) -> Module:
+    def train(self, mode: bool = True) -> Self:
         """Training mode (dropout on, batch statistics), or evaluation mode with ``mode=False``."""
         for module in self.modules():
             module.training = mode
         return self
 
-    def eval(self) -> Module:
+    def eval(self) -> Self:
         """Evaluation mode."""
         return self.train(False)
 
-    def requires_grad_(self, value: bool = True) -> Module:
+    def requires_grad_(self, value: bool = True) -> Self:
         """Freeze (False) or unfreeze every parameter."""
         for parameter in self.parameters():
             parameter.requires_grad = value
@@ -142,7 +163,7 @@ class Module:
         for parameter in self.parameters():
             parameter.grad = None
 
-    def to(self, backend: str | None = None, dtype: Any = None) -> Module:
+    def to(self, backend: str | None = None, dtype: DType = None) -> Self:
         """Move every parameter and buffer to a backend, or cast the floating-point ones to a dtype, in place.
 
         Raises:

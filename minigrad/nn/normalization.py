@@ -21,19 +21,25 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays.dtypes import get_default_dtype
+from minigrad.arrays.backend import ArrayProtocol
+from minigrad.arrays.dtypes import DType, get_default_dtype
 from minigrad.core.graph import array_of
 from minigrad.nn.module import Buffer, Module, Parameter
 from minigrad.ops.normalization import mean_and_variance, normalize
 from minigrad.tensor import Tensor
 
+__all__ = [
+    "BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm2d", "LayerNorm", "batch_norm", "group_norm",
+    "instance_norm", "layer_norm",
+]  # fmt: skip
+
 
 def batch_norm(
-    x: Any,
+    x: ArrayProtocol,
     running_mean: Tensor | None = None,
     running_var: Tensor | None = None,
-    weight: Any = None,
-    bias: Any = None,
+    weight: ArrayProtocol | None = None,
+    bias: ArrayProtocol | None = None,
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
@@ -73,7 +79,11 @@ def batch_norm(
 
 
 def layer_norm(
-    x: Any, normalized_shape: int | Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5
+    x: ArrayProtocol,
+    normalized_shape: int | Sequence[int],
+    weight: ArrayProtocol | None = None,
+    bias: ArrayProtocol | None = None,
+    eps: float = 1e-5,
 ) -> Tensor:
     """Normalize over the last axes, which have the shape ``normalized_shape`` (Ba et al. 2016).
 
@@ -86,7 +96,13 @@ def layer_norm(
     return normalize(x, weight, bias, axes=tuple(range(x.ndim - len(shape), x.ndim)), eps=eps)
 
 
-def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
+def group_norm(
+    x: ArrayProtocol,
+    num_groups: int,
+    weight: ArrayProtocol | None = None,
+    bias: ArrayProtocol | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
     """Normalize ``num_groups`` groups of the channels of (N, C, ...), in each example (Wu & He 2018).
 
     Raises:
@@ -101,7 +117,9 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
     return y if bias is None else y + _aligned(bias, x)
 
 
-def instance_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
+def instance_norm(
+    x: ArrayProtocol, weight: ArrayProtocol | None = None, bias: ArrayProtocol | None = None, eps: float = 1e-5
+) -> Tensor:
     """Normalize each channel of each image of (N, C, ...) over its positions (Ulyanov et al. 2016).
 
     Raises:
@@ -112,7 +130,7 @@ def instance_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-
     return normalize(x, _aligned(weight, x), _aligned(bias, x), axes=tuple(range(2, x.ndim)), eps=eps)
 
 
-def _aligned(v: Any, x: Any) -> Any:
+def _aligned(v: Any, x: ArrayProtocol) -> Any:
     """A vector with one entry for each channel, in a shape that broadcasts against x (N, C, ...)."""
     return None if v is None else v.reshape((-1, *[1] * (x.ndim - 2)))
 
@@ -150,7 +168,7 @@ class _BatchNorm(_Normalization):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
-        dtype: Any = None,
+        dtype: DType = None,
     ) -> None:
         super().__init__(num_features, eps, affine, dtype)
         self.num_features, self.momentum, self.track_running_stats = num_features, momentum, track_running_stats
@@ -159,7 +177,7 @@ class _BatchNorm(_Normalization):
         self.running_var = Buffer(np.ones(num_features, dtype)) if track_running_stats else None
         self.num_batches_tracked = Buffer(np.array(0)) if track_running_stats else None
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: ArrayProtocol) -> Tensor:
         if x.ndim not in self.axes or x.shape[1] != self.num_features:
             wanted = " or ".join("(N, C, H, W)" if n == 4 else "(N, C, L)" if n == 3 else "(N, C)" for n in self.axes)
             raise ValueError(
@@ -199,12 +217,12 @@ class LayerNorm(_Normalization):
         normalized_shape: int | Sequence[int],
         eps: float = 1e-5,
         elementwise_affine: bool = True,
-        dtype: Any = None,
+        dtype: DType = None,
     ) -> None:
         self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
         super().__init__(self.normalized_shape, eps, elementwise_affine, dtype)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: ArrayProtocol) -> Tensor:
         return layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
@@ -215,14 +233,14 @@ class GroupNorm(_Normalization):
     """:func:`group_norm` with learned gamma and beta per channel."""
 
     def __init__(
-        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, dtype: Any = None
+        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, dtype: DType = None
     ) -> None:
         if num_groups < 1 or num_channels % num_groups:
             raise ValueError(f"GroupNorm: num_groups={num_groups} must divide num_channels={num_channels}")
         super().__init__(num_channels, eps, affine, dtype)
         self.num_groups = num_groups
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: ArrayProtocol) -> Tensor:
         return group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
@@ -232,11 +250,11 @@ class GroupNorm(_Normalization):
 class InstanceNorm2d(_Normalization):
     """:func:`instance_norm` of images; without gamma and beta unless ``affine``, as in PyTorch."""
 
-    def __init__(self, num_features: int, eps: float = 1e-5, affine: bool = False, dtype: Any = None) -> None:
+    def __init__(self, num_features: int, eps: float = 1e-5, affine: bool = False, dtype: DType = None) -> None:
         super().__init__(num_features, eps, affine, dtype)
         self.num_features = num_features
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: ArrayProtocol) -> Tensor:
         if x.ndim != 4 or x.shape[1] != self.num_features:
             raise ValueError(f"InstanceNorm2d needs (N, {self.num_features}, H, W), but was given {tuple(x.shape)}")
         return instance_norm(x, self.weight, self.bias, self.eps)

@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from minigrad.arrays.backend import backend_of, move, unwrapped
+from minigrad.arrays.backend import ArrayProtocol, backend_of, move, unwrapped
 from minigrad.nn.module import Module
 from minigrad.nn.sizes import Size, sizes
 from minigrad.ops.pooling import window_max, window_spread, window_sum
 from minigrad.tensor import Tensor
 
+__all__ = [
+    "AdaptiveAvgPool2d", "AvgPool2d", "MaxPool2d", "PixelShuffle", "Upsample", "adaptive_avg_pool2d", "avg_pool2d",
+    "interpolate", "max_pool2d", "pixel_shuffle",
+]  # fmt: skip
+
+Mode = Literal["nearest", "bilinear"]  # of interpolation
+
 
 # ------------------------------------------------------------------------------------------------------- maxima
-def max_pool2d(x: Any, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Tensor:
+def max_pool2d(x: ArrayProtocol, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Tensor:
     """The maximum of every window of (N, C, H, W) or (C, H, W); the padding never wins.
 
     Where several entries of a window are largest they share the gradient (PyTorch gives it to the first).
@@ -46,7 +53,7 @@ def _padded(x: Any, pads: tuple[int, ...], value: float) -> Any:
 
 
 # --------------------------------------------------------------------------------------------- linear resampling
-def _resampled(x: Any, rows: np.ndarray, columns: np.ndarray) -> Tensor:
+def _resampled(x: ArrayProtocol, rows: np.ndarray, columns: np.ndarray) -> Tensor:
     """rows @ x @ columns^T for every image."""
     home = backend_of(unwrapped(x)).name
     R, C = (Tensor(move(np.ascontiguousarray(m, dtype=x.dtype), home)) for m in (rows, columns.T))
@@ -54,7 +61,7 @@ def _resampled(x: Any, rows: np.ndarray, columns: np.ndarray) -> Tensor:
 
 
 def avg_pool2d(
-    x: Any, kernel_size: Size, stride: Size | None = None, padding: Size = 0, count_include_pad: bool = True
+    x: ArrayProtocol, kernel_size: Size, stride: Size | None = None, padding: Size = 0, count_include_pad: bool = True
 ) -> Tensor:
     """The mean of every window of (N, C, H, W) or (C, H, W).
 
@@ -75,7 +82,7 @@ def avg_pool2d(
     return _resampled(x, rows, columns)
 
 
-def adaptive_avg_pool2d(x: Any, output_size: Size) -> Tensor:
+def adaptive_avg_pool2d(x: ArrayProtocol, output_size: Size) -> Tensor:
     """Means of ``output_size`` bins that cover the image: entry i is over floor(i H / m) .. ceil((i + 1) H / m).
 
     ``adaptive_avg_pool2d(x, 1)`` is the mean of every channel.
@@ -100,10 +107,10 @@ def _averaging(n: int, m: int, spans: list[tuple[int, int]]) -> np.ndarray:
 
 
 def interpolate(
-    x: Any,
+    x: ArrayProtocol,
     size: Size | None = None,
     scale_factor: int | Sequence[int] | None = None,
-    mode: str = "nearest",
+    mode: Mode = "nearest",
     align_corners: bool = False,
 ) -> Tensor:
     """Images (N, C, H, W) or (C, H, W) at another size.
@@ -154,7 +161,7 @@ def _linear(n: int, m: int, align_corners: bool) -> np.ndarray:
     return matrix
 
 
-def pixel_shuffle(x: Any, upscale_factor: int) -> Tensor:
+def pixel_shuffle(x: ArrayProtocol, upscale_factor: int) -> Tensor:
     """(..., C r^2, H, W) -> (..., C, H r, W r): every r^2 channels are the r x r pixels of one (Shi et al. 2016).
 
     Raises:
@@ -172,7 +179,7 @@ def pixel_shuffle(x: Any, upscale_factor: int) -> Tensor:
 
 # ------------------------------------------------------------------------------------------------------- sizes
 def _windows(
-    name: str, x: Any, kernel_size: Any, stride: Any, padding: Any
+    name: str, x: ArrayProtocol, kernel_size: Any, stride: Any, padding: Any
 ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """Kernel, strides, padding and output size, checked."""
     if x.ndim not in (3, 4):
@@ -197,7 +204,7 @@ class MaxPool2d(Module):
     def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: ArrayProtocol) -> Tensor:
         return max_pool2d(x, self.kernel_size, self.stride, self.padding)
 
     def extra_repr(self) -> str:
@@ -207,7 +214,7 @@ class MaxPool2d(Module):
 class AvgPool2d(MaxPool2d):
     """:func:`avg_pool2d` as a layer."""
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: ArrayProtocol) -> Tensor:
         return avg_pool2d(x, self.kernel_size, self.stride, self.padding)
 
 
@@ -217,7 +224,7 @@ class AdaptiveAvgPool2d(Module):
     def __init__(self, output_size: Size) -> None:
         self.output_size = output_size
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: ArrayProtocol) -> Tensor:
         return adaptive_avg_pool2d(x, self.output_size)
 
     def extra_repr(self) -> str:
@@ -231,12 +238,13 @@ class Upsample(Module):
         self,
         size: Size | None = None,
         scale_factor: int | Sequence[int] | None = None,
-        mode: str = "nearest",
+        mode: Mode = "nearest",
         align_corners: bool = False,
     ) -> None:
-        self.size, self.scale_factor, self.mode, self.align_corners = size, scale_factor, mode, align_corners
+        self.size, self.scale_factor, self.align_corners = size, scale_factor, align_corners
+        self.mode: Mode = mode
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: ArrayProtocol) -> Tensor:
         return interpolate(x, self.size, self.scale_factor, self.mode, self.align_corners)
 
     def extra_repr(self) -> str:
@@ -249,7 +257,7 @@ class PixelShuffle(Module):
     def __init__(self, upscale_factor: int) -> None:
         self.upscale_factor = upscale_factor
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: ArrayProtocol) -> Tensor:
         return pixel_shuffle(x, self.upscale_factor)
 
     def extra_repr(self) -> str:

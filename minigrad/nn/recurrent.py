@@ -6,18 +6,20 @@ Each computes its gates from x W_ih^T + b_ih and h W_hh^T + b_hh; a network is a
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from minigrad.arrays.backend import unwrapped
-from minigrad.arrays.dtypes import get_default_dtype
+from minigrad.arrays.backend import ArrayProtocol, unwrapped
+from minigrad.arrays.dtypes import DType, get_default_dtype
 from minigrad.nn import init
 from minigrad.nn.module import Module, Parameter
 from minigrad.ops.activations import relu, sigmoid
 from minigrad.ops.elementwise import tanh
 from minigrad.ops.linalg import linear
 from minigrad.tensor import Tensor
+
+__all__ = ["GRUCell", "LSTMCell", "RNNCell"]
 
 
 class _Cell(Module):
@@ -31,7 +33,7 @@ class _Cell(Module):
 
     gates = 1
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, dtype: Any = None) -> None:
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, dtype: DType = None) -> None:
         if input_size < 1 or hidden_size < 1:
             raise ValueError(f"{type(self).__name__} needs positive sizes, not {input_size} and {hidden_size}")
         self.input_size, self.hidden_size = input_size, hidden_size
@@ -44,7 +46,7 @@ class _Cell(Module):
         for parameter in self.parameters():
             init.uniform_(parameter, -bound, bound)
 
-    def _sums(self, x: Any, h: Any) -> tuple[Tensor, Tensor]:
+    def _sums(self, x: ArrayProtocol, h: ArrayProtocol) -> tuple[Tensor, Tensor]:
         """What the gates see of the input, and of the state."""
         if x.shape[-1] != self.input_size or h.shape[-1] != self.hidden_size:
             raise ValueError(
@@ -54,7 +56,7 @@ class _Cell(Module):
             )
         return linear(x, self.weight_ih, self.bias_ih), linear(h, self.weight_hh, self.bias_hh)
 
-    def _start(self, x: Any) -> Tensor:
+    def _start(self, x: ArrayProtocol) -> Tensor:
         return Tensor(np.zeros_like(unwrapped(x), shape=(*x.shape[:-1], self.hidden_size)))
 
     def extra_repr(self) -> str:
@@ -68,14 +70,19 @@ class RNNCell(_Cell):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", dtype: Any = None
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
+        dtype: DType = None,
     ) -> None:
         super().__init__(input_size, hidden_size, bias, dtype)
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"RNNCell: nonlinearity must be 'tanh' or 'relu', not {nonlinearity!r}")
         self.nonlinearity = nonlinearity
 
-    def forward(self, x: Any, h: Any = None) -> Tensor:
+    def forward(self, x: ArrayProtocol, h: ArrayProtocol | None = None) -> Tensor:
         from_x, from_h = self._sums(x, self._start(x) if h is None else h)
         return (tanh if self.nonlinearity == "tanh" else relu)(from_x + from_h)
 
@@ -89,7 +96,7 @@ class LSTMCell(_Cell):
 
     gates = 4
 
-    def forward(self, x: Any, state: tuple[Any, Any] | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: ArrayProtocol, state: tuple[Any, Any] | None = None) -> tuple[Tensor, Tensor]:
         h, c = (self._start(x), self._start(x)) if state is None else state
         from_x, from_h = self._sums(x, h)
         i, f, g, o = (_part(from_x + from_h, k, self.hidden_size) for k in range(4))
@@ -102,7 +109,7 @@ class GRUCell(_Cell):
 
     gates = 3
 
-    def forward(self, x: Any, h: Any = None) -> Tensor:
+    def forward(self, x: ArrayProtocol, h: ArrayProtocol | None = None) -> Tensor:
         h = self._start(x) if h is None else h
         from_x, from_h = self._sums(x, h)
         r, z = (sigmoid(_part(from_x, k, self.hidden_size) + _part(from_h, k, self.hidden_size)) for k in range(2))
@@ -110,6 +117,6 @@ class GRUCell(_Cell):
         return (1 - z) * n + z * h
 
 
-def _part(x: Any, k: int, size: int) -> Tensor:
+def _part(x: ArrayProtocol, k: int, size: int) -> Tensor:
     """The k-th gate's share of the last axis."""
     return x[..., k * size : (k + 1) * size]

@@ -7,7 +7,8 @@ dicts are interchangeable.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +19,10 @@ from minigrad.core.modes import no_grad
 from minigrad.nn.conv import _Transposed
 from minigrad.nn.module import Buffer, Module, Parameter, evaluating
 from minigrad.tensor import Tensor
+
+__all__ = ["SpectralNorm", "WeightNorm", "remove_parametrizations", "spectral_norm", "weight_norm"]
+
+M = TypeVar("M", bound=Module)
 
 
 def _norm(v: Any, dim: int | None) -> Any:
@@ -93,7 +98,7 @@ class SpectralNorm(Module):
         return self.original / sigma
 
 
-def weight_norm(module: Any, name: str = "weight", dim: int | None = 0) -> Any:
+def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
     """Apply :class:`WeightNorm` to a layer's parameter; returns the layer.
 
     Args:
@@ -106,8 +111,8 @@ def weight_norm(module: Any, name: str = "weight", dim: int | None = 0) -> Any:
 
 
 def spectral_norm(
-    module: Any, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
-) -> Any:
+    module: M, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
+) -> M:
     """Apply :class:`SpectralNorm` to a layer's parameter; returns the layer.
 
     Args:
@@ -120,7 +125,7 @@ def spectral_norm(
     return _replace(module, name, lambda weight: SpectralNorm(weight, n_power_iterations, eps, outputs))
 
 
-def remove_parametrizations(module: Any, name: str = "weight") -> Any:
+def remove_parametrizations(module: M, name: str = "weight") -> M:
     """Make the computed weight a parameter again, with its present value; returns the layer.
 
     Raises:
@@ -138,7 +143,7 @@ def remove_parametrizations(module: Any, name: str = "weight") -> Any:
     return module
 
 
-def _replace(module: Any, name: str, make: Any) -> Any:
+def _replace(module: M, name: str, make: Callable[[Parameter], Module]) -> M:
     weight = vars(module).get(name)
     parts = vars(module).get("parametrizations")
     if parts is not None and name in vars(parts):

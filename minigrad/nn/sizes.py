@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+__all__ = ["Size", "sizes"]
+
 Size = int | Sequence[int]
 
 

@@ -6,13 +6,18 @@ Each forward is written so that no exponential overflows: exp is only taken of n
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from minigrad.core.graph import Tensor
 from minigrad.core.table import composite, op
 from minigrad.ops.choices import clip, where
 from minigrad.ops.elementwise import erf, negative
+
+__all__ = [
+    "elu", "gelu", "hard_tanh", "leaky_relu", "log_sigmoid", "relu", "selu", "sigmoid", "silu", "softplus", "threshold",
+]  # fmt: skip
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # Klambauer et al. 2017, eq. 14
 SQRT_HALF = math.sqrt(0.5)
@@ -70,7 +75,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
 
 
 @composite()
-def selu(x: Any) -> Any:
+def selu(x: Any) -> Tensor:
     """SELU_SCALE * elu(x, SELU_ALPHA), the self-normalizing elu.
 
     Its two constants make mean 0 and variance 1 a fixed point: normal numbers come out as they went in.
@@ -114,7 +119,7 @@ def softplus(x: Any, beta: float = 1.0) -> Any:
 
 
 @composite()
-def log_sigmoid(x: Any) -> Any:
+def log_sigmoid(x: Any) -> Tensor:
     """log(sigmoid(x)) = -softplus(-x), without the underflow.
 
     >>> import minigrad as mg
@@ -132,7 +137,7 @@ def _gelu_slope(x: Any, approximate: str) -> Any:
 
 
 @op(lambda g, y, x, approximate="none": g * _gelu_slope(x, approximate))
-def gelu(x: Any, approximate: str = "none") -> Any:
+def gelu(x: Any, approximate: Literal["none", "tanh"] = "none") -> Any:
     """x Phi(x), with Phi the standard normal distribution function; of slope Phi(x) + x phi(x), phi its density.
 
     ``approximate="tanh"`` takes (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2 for Phi(x), as Hendrycks & Gimpel do.
@@ -153,7 +158,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
 
 
 @composite()
-def hard_tanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
+def hard_tanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """x limited to [min_val, max_val], of slope 1 inside, both ends included, and 0 outside.
 
     >>> import minigrad as mg
@@ -164,7 +169,7 @@ def hard_tanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
 
 
 @composite()
-def threshold(x: Any, threshold: float, value: float) -> Any:
+def threshold(x: Any, threshold: float, value: float) -> Tensor:
     """x where x > threshold, ``value`` elsewhere; of slope 1 and 0.
 
     >>> import minigrad as mg

@@ -10,7 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arrays.backend import TensorLike
 from minigrad.core.table import op
+
+__all__ = [
+    "absolute", "ceil", "clip", "equal", "floor", "floor_divide", "greater", "greater_equal", "isfinite", "isinf",
+    "isnan", "less", "less_equal", "logical_and", "logical_not", "logical_or", "maximum", "minimum", "not_equal",
+    "remainder", "round", "sign", "where",
+]  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------- one value or the other
@@ -20,7 +27,7 @@ from minigrad.core.table import op
     lambda g, y, a, b: g * (b > a) + 0.5 * g * (a == b),
     forward=np.maximum,
 )
-def maximum(a: Any, b: Any) -> Any:
+def maximum(a: TensorLike, b: TensorLike) -> Any:
     """The larger of a and b; the gradient goes to the larger, and at a tie half to each.
 
     >>> import minigrad as mg
@@ -35,7 +42,7 @@ def maximum(a: Any, b: Any) -> Any:
     lambda g, y, a, b: g * (b < a) + 0.5 * g * (a == b),
     forward=np.minimum,
 )
-def minimum(a: Any, b: Any) -> Any:
+def minimum(a: TensorLike, b: TensorLike) -> Any:
     """The smaller of a and b; the gradient goes to the smaller, and at a tie half to each.
 
     >>> import minigrad as mg
@@ -47,7 +54,7 @@ def minimum(a: Any, b: Any) -> Any:
 
 
 @op(None, lambda g, y, c, a, b: np.where(c, g, 0), lambda g, y, c, a, b: np.where(c, 0, g), forward=np.where)
-def where(condition: Any, a: Any, b: Any) -> Any:
+def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Any:
     """a where the condition holds, b elsewhere; all three broadcast. The condition has no gradient.
 
     The choice not taken gets cotangent 0, but was computed: where that has slope infinity, 0 times it is NaN. So guard
@@ -86,7 +93,7 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:
 
 
 @op(lambda g, y, x: g * np.sign(x), forward=np.absolute)
-def absolute(x: Any) -> Any:
+def absolute(x: TensorLike) -> Any:
     """|x|, of slope sign(x): 0 at the kink.
 
     >>> import minigrad as mg
@@ -98,7 +105,7 @@ def absolute(x: Any) -> Any:
 
 # ------------------------------------------------------------------------------- flat almost everywhere: slope 0
 @op(lambda g, y, x: np.zeros_like(g), forward=np.sign)
-def sign(x: Any) -> Any:
+def sign(x: TensorLike) -> Any:
     """-1, 0 or 1 as x is negative, zero or positive; of slope 0, at the jump too.
 
     >>> import minigrad as mg
@@ -108,7 +115,7 @@ def sign(x: Any) -> Any:
 
 
 @op(lambda g, y, x: np.zeros_like(g), forward=np.floor)
-def floor(x: Any) -> Any:
+def floor(x: TensorLike) -> Any:
     """The largest whole number <= x; of slope 0, at the jumps too.
 
     >>> import minigrad as mg
@@ -118,7 +125,7 @@ def floor(x: Any) -> Any:
 
 
 @op(lambda g, y, x: np.zeros_like(g), forward=np.ceil)
-def ceil(x: Any) -> Any:
+def ceil(x: TensorLike) -> Any:
     """The smallest whole number >= x; of slope 0, at the jumps too.
 
     >>> import minigrad as mg
@@ -128,7 +135,7 @@ def ceil(x: Any) -> Any:
 
 
 @op(lambda g, y, x, decimals=0: np.zeros_like(g), forward=np.round)
-def round(x: Any, decimals: int = 0) -> Any:
+def round(x: TensorLike, decimals: int = 0) -> Any:
     """x to the given number of decimals, halves to the even neighbor; of slope 0, at the jumps too.
 
     A straight-through estimator rounds on the way forward, and lets the gradient pass as if it had not:
@@ -142,7 +149,7 @@ def round(x: Any, decimals: int = 0) -> Any:
 
 
 @op(lambda g, y, a, b: np.zeros_like(g), lambda g, y, a, b: np.zeros_like(g), forward=np.floor_divide)
-def floor_divide(a: Any, b: Any) -> Any:
+def floor_divide(a: TensorLike, b: TensorLike) -> Any:
     """floor(a / b): how many times b fits into a; of slope 0 in both, at the jumps too.
 
     >>> import minigrad as mg
@@ -152,7 +159,7 @@ def floor_divide(a: Any, b: Any) -> Any:
 
 
 @op(lambda g, y, a, b: g, lambda g, y, a, b: g * -np.floor(a / b), forward=np.remainder)
-def remainder(a: Any, b: Any) -> Any:
+def remainder(a: TensorLike, b: TensorLike) -> Any:
     """a - b floor(a/b), with the sign of b. The floor has slope 0, so the slopes are 1 and -floor(a/b).
 
     >>> import minigrad as mg
@@ -163,7 +170,7 @@ def remainder(a: Any, b: Any) -> Any:
 
 # -------------------------------------------------------------------- true or false: nothing to differentiate
 @op(forward=np.equal)
-def equal(a: Any, b: Any) -> Any:
+def equal(a: TensorLike, b: TensorLike) -> Any:
     """Whether a = b, entry by entry. NaN equals nothing, itself included.
 
     >>> import minigrad as mg
@@ -174,7 +181,7 @@ def equal(a: Any, b: Any) -> Any:
 
 
 @op(forward=np.not_equal)
-def not_equal(a: Any, b: Any) -> Any:
+def not_equal(a: TensorLike, b: TensorLike) -> Any:
     """Whether a and b differ, entry by entry.
 
     >>> import minigrad as mg
@@ -184,7 +191,7 @@ def not_equal(a: Any, b: Any) -> Any:
 
 
 @op(forward=np.less)
-def less(a: Any, b: Any) -> Any:
+def less(a: TensorLike, b: TensorLike) -> Any:
     """Whether a < b, entry by entry.
 
     >>> import minigrad as mg
@@ -196,7 +203,7 @@ def less(a: Any, b: Any) -> Any:
 
 
 @op(forward=np.less_equal)
-def less_equal(a: Any, b: Any) -> Any:
+def less_equal(a: TensorLike, b: TensorLike) -> Any:
     """Whether a <= b, entry by entry.
 
     >>> import minigrad as mg
@@ -206,7 +213,7 @@ def less_equal(a: Any, b: Any) -> Any:
 
 
 @op(forward=np.greater)
-def greater(a: Any, b: Any) -> Any:
+def greater(a: TensorLike, b: TensorLike) -> Any:
     """Whether a > b, entry by entry. A mask counts as 0 and 1 in arithmetic.
 
     >>> import minigrad as mg
@@ -217,7 +224,7 @@ def greater(a: Any, b: Any) -> Any:
 
 
 @op(forward=np.greater_equal)
-def greater_equal(a: Any, b: Any) -> Any:
+def greater_equal(a: TensorLike, b: TensorLike) -> Any:
     """Whether a >= b, entry by entry.
 
     >>> import minigrad as mg
@@ -227,7 +234,7 @@ def greater_equal(a: Any, b: Any) -> Any:
 
 
 @op(forward=np.logical_and)
-def logical_and(a: Any, b: Any) -> Any:
+def logical_and(a: TensorLike, b: TensorLike) -> Any:
     """Whether a and b are both true (not 0), entry by entry.
 
     >>> import minigrad as mg
@@ -238,7 +245,7 @@ def logical_and(a: Any, b: Any) -> Any:
 
 
 @op(forward=np.logical_or)
-def logical_or(a: Any, b: Any) -> Any:
+def logical_or(a: TensorLike, b: TensorLike) -> Any:
     """Whether a or b is true (not 0), or both, entry by entry.
 
     >>> import minigrad as mg
@@ -249,7 +256,7 @@ def logical_or(a: Any, b: Any) -> Any:
 
 
 @op(forward=np.logical_not)
-def logical_not(x: Any) -> Any:
+def logical_not(x: TensorLike) -> Any:
     """Whether x is false (0), entry by entry.
 
     >>> import minigrad as mg
@@ -259,7 +266,7 @@ def logical_not(x: Any) -> Any:
 
 
 @op(forward=np.isfinite)
-def isfinite(x: Any) -> Any:
+def isfinite(x: TensorLike) -> Any:
     """Whether x is a number: neither infinite nor NaN.
 
     >>> import minigrad as mg
@@ -269,7 +276,7 @@ def isfinite(x: Any) -> Any:
 
 
 @op(forward=np.isnan)
-def isnan(x: Any) -> Any:
+def isnan(x: TensorLike) -> Any:
     """Whether x is NaN, "not a number": the result of 0/0 or inf - inf.
 
     >>> import minigrad as mg
@@ -280,7 +287,7 @@ def isnan(x: Any) -> Any:
 
 
 @op(forward=np.isinf)
-def isinf(x: Any) -> Any:
+def isinf(x: TensorLike) -> Any:
     """Whether x is infinity or minus infinity.
 
     >>> import minigrad as mg

@@ -17,6 +17,8 @@ import numpy as np
 from minigrad.arrays.backend import Array
 from minigrad.core.table import op
 
+__all__ = ["Geometry", "conv", "conv_input", "conv_weight"]
+
 
 class Geometry(NamedTuple):
     """How windows lie: strides, padding (top, bottom, left, right), dilations, groups; pairs are (rows, columns)."""

@@ -15,8 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arrays.backend import TensorLike
 from minigrad.arrays.dtypes import as_operand
 from minigrad.core.table import op
+
+__all__ = [
+    "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "astype", "copy", "cos", "cosh",
+    "divide", "erf", "exp", "expm1", "log", "log1p", "log2", "log10", "logaddexp", "multiply", "negative", "power",
+    "reciprocal", "sin", "sinh", "sqrt", "square", "subtract", "tan", "tanh",
+]  # fmt: skip
 
 LN2 = math.log(2.0)
 LN10 = math.log(10.0)
@@ -25,7 +32,7 @@ TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
 
 # ------------------------------------------------------------------------------------------------ arithmetic
 @op(lambda g, y, a, b: g, lambda g, y, a, b: g, forward=np.add)
-def add(a: Any, b: Any) -> Any:
+def add(a: TensorLike, b: TensorLike) -> Any:
     """a + b. A stretched argument gets the sum of the cotangents of all its copies.
 
     >>> import minigrad as mg
@@ -37,7 +44,7 @@ def add(a: Any, b: Any) -> Any:
 
 
 @op(lambda g, y, a, b: g, lambda g, y, a, b: -g, forward=np.subtract)
-def subtract(a: Any, b: Any) -> Any:
+def subtract(a: TensorLike, b: TensorLike) -> Any:
     """a - b; a and b broadcast.
 
     >>> import minigrad as mg
@@ -48,7 +55,7 @@ def subtract(a: Any, b: Any) -> Any:
 
 
 @op(lambda g, y, a, b: g * b, lambda g, y, a, b: g * a, forward=np.multiply)
-def multiply(a: Any, b: Any) -> Any:
+def multiply(a: TensorLike, b: TensorLike) -> Any:
     """a b, entry by entry; a and b broadcast. The slope in each factor is the other one.
 
     >>> import minigrad as mg
@@ -58,7 +65,7 @@ def multiply(a: Any, b: Any) -> Any:
 
 
 @op(lambda g, y, a, b: g / b, lambda g, y, a, b: g * (-y / b), forward=np.divide)
-def divide(a: Any, b: Any) -> Any:
+def divide(a: TensorLike, b: TensorLike) -> Any:
     """a / b; a and b broadcast. The slopes are 1/b and -a/b^2, which is -y/b.
 
     >>> import minigrad as mg
@@ -68,7 +75,7 @@ def divide(a: Any, b: Any) -> Any:
 
 
 @op(lambda g, y, x: -g, forward=np.negative)
-def negative(x: Any) -> Any:
+def negative(x: TensorLike) -> Any:
     """-x, of the shape of x.
 
     >>> import minigrad as mg
@@ -78,7 +85,7 @@ def negative(x: Any) -> Any:
 
 
 @op(lambda g, y, x: g * -(y * y), forward=np.reciprocal)
-def reciprocal(x: Any) -> Any:
+def reciprocal(x: TensorLike) -> Any:
     """1 / x, of slope -1/x^2, which is -y^2.
 
     >>> import minigrad as mg
@@ -88,7 +95,7 @@ def reciprocal(x: Any) -> Any:
 
 
 @op(lambda g, y, x: g * (2 * x), forward=np.square)
-def square(x: Any) -> Any:
+def square(x: TensorLike) -> Any:
     """x^2, of slope 2x.
 
     >>> import minigrad as mg
@@ -99,7 +106,7 @@ def square(x: Any) -> Any:
 
 
 @op(lambda g, y, x: g * (0.5 / y), forward=np.sqrt)
-def sqrt(x: Any) -> Any:
+def sqrt(x: TensorLike) -> Any:
     """The root of x, of slope 1/(2y): infinite at 0.
 
     >>> import minigrad as mg
@@ -132,7 +139,7 @@ def power(a: Any, b: Any) -> Any:
 
 # ---------------------------------------------------------------------------------- exponentials and logarithms
 @op(lambda g, y, x: g * y, forward=np.exp)
-def exp(x: Any) -> Any:
+def exp(x: TensorLike) -> Any:
     """e^x, entry by entry: its own slope.
 
     >>> import minigrad as mg
@@ -142,7 +149,7 @@ def exp(x: Any) -> Any:
 
 
 @op(lambda g, y, x: g * (y + 1), forward=np.expm1)
-def expm1(x: Any) -> Any:
+def expm1(x: TensorLike) -> Any:
     """e^x - 1, of slope e^x; exact for small x, where the subtraction would cancel.
 
     >>> import minigrad as mg
@@ -153,7 +160,7 @@ def expm1(x: Any) -> Any:
 
 
 @op(lambda g, y, x: g / x, forward=np.log)
-def log(x: Any) -> Any:
+def log(x: TensorLike) -> Any:
     """The natural logarithm, of slope 1/x.
 
     >>> import minigrad as mg
@@ -163,7 +170,7 @@ def log(x: Any) -> Any:
 
 
 @op(lambda g, y, x: g / (1 + x), forward=np.log1p)
-def log1p(x: Any) -> Any:
+def log1p(x: TensorLike) -> Any:
     """log(1 + x), of slope 1/(1 + x); exact for small x, where the sum would round to 1.
 
     >>> import minigrad as mg
@@ -174,7 +181,7 @@ def log1p(x: Any) -> Any:
 
 
 @op(lambda g, y, x: g / (x * LN2), forward=np.log2)
-def log2(x: Any) -> Any:
+def log2(x: TensorLike) -> Any:
     """The logarithm to base 2, of slope 1/(x log 2).
 
     >>> import minigrad as mg
@@ -184,7 +191,7 @@ def log2(x: Any) -> Any:
 
 
 @op(lambda g, y, x: g / (x * LN10), forward=np.log10)
-def log10(x: Any) -> Any:
+def log10(x: TensorLike) -> Any:
     """The logarithm to base 10, of slope 1/(x log 10).
 
     >>> import minigrad as mg
@@ -194,7 +201,7 @@ def log10(x: Any) -> Any:
 
 
 @op(lambda g, y, a, b: g * np.exp(a - y), lambda g, y, a, b: g * np.exp(b - y), forward=np.logaddexp)
-def logaddexp(a: Any, b: Any) -> Any:
+def logaddexp(a: TensorLike, b: TensorLike) -> Any:
     """log(e^a + e^b) without overflow; a and b broadcast. The slopes are the softmax of (a, b), and sum to 1.
 
     >>> import minigrad as mg
@@ -207,7 +214,7 @@ def logaddexp(a: Any, b: Any) -> Any:
 
 # ---------------------------------------------------------------------------------- circular and hyperbolic
 @op(lambda g, y, x: g * np.cos(x), forward=np.sin)
-def sin(x: Any) -> Any:
+def sin(x: TensorLike) -> Any:
     """The sine of x radians, of slope cos(x).
 
     >>> import minigrad as mg
@@ -217,7 +224,7 @@ def sin(x: Any) -> Any:
 
 
 @op(lambda g, y, x: g * -np.sin(x), forward=np.cos)
-def cos(x: Any) -> Any:
+def cos(x: TensorLike) -> Any:
     """The cosine of x radians, of slope -sin(x).
 
     >>> import minigrad as mg
@@ -227,7 +234,7 @@ def cos(x: Any) -> Any:
 
 
 @op(lambda g, y, x: g * (1 + np.square(y)), forward=np.tan)
-def tan(x: Any) -> Any:
+def tan(x: TensorLike) -> Any:
     """sin(x) / cos(x), of slope 1 + y^2.
 
     >>> import minigrad as mg
@@ -237,7 +244,7 @@ def tan(x: Any) -> Any:
 
 
 @op(lambda g, y, x: g / np.sqrt(1 - x * x), forward=np.arcsin)
-def arcsin(x: Any) -> Any:
+def arcsin(x: TensorLike) -> Any:
     """The angle in [-pi/2, pi/2] whose sine is x, of slope 1/sqrt(1 - x^2): infinite at -1 and 1.
 
     >>> import minigrad as mg
@@ -247,7 +254,7 @@ def arcsin(x: Any) -> Any:
 
 
 @op(lambda g, y, x: g / -np.sqrt(1 - x * x), forward=np.arccos)
-def arccos(x: Any) -> Any:
+def arccos(x: TensorLike) -> Any:
     """The angle in [0, pi] whose cosine is x, of slope -1/sqrt(1 - x^2): infinite at -1 and 1.
 
     >>> import minigrad as mg
@@ -257,7 +264,7 @@ def arccos(x: Any) -> Any:
 
 
 @op(lambda g, y, x: g / (1 + x * x), forward=np.arctan)
-def arctan(x: Any) -> Any:
+def arctan(x: TensorLike) -> Any:
     """The angle in (-pi/2, pi/2) whose tangent is x, of slope 1/(1 + x^2).
 
     >>> import minigrad as mg
@@ -271,7 +278,7 @@ def arctan(x: Any) -> Any:
     lambda g, y, a, b: g * (-a / (a * a + b * b)),
     forward=np.arctan2,
 )
-def arctan2(a: Any, b: Any) -> Any:
+def arctan2(a: TensorLike, b: TensorLike) -> Any:
     """The angle in (-pi, pi] of the point with x = b and y = a; a and b broadcast. Its slopes are b/r^2 and -a/r^2.
 
     >>> import minigrad as mg
@@ -281,7 +288,7 @@ def arctan2(a: Any, b: Any) -> Any:
 
 
 @op(lambda g, y, x: g * np.cosh(x), forward=np.sinh)
-def sinh(x: Any) -> Any:
+def sinh(x: TensorLike) -> Any:
     """(e^x - e^-x) / 2, of slope cosh(x).
 
     >>> import minigrad as mg
@@ -291,7 +298,7 @@ def sinh(x: Any) -> Any:
 
 
 @op(lambda g, y, x: g * np.sinh(x), forward=np.cosh)
-def cosh(x: Any) -> Any:
+def cosh(x: TensorLike) -> Any:
     """(e^x + e^-x) / 2, of slope sinh(x).
 
     >>> import minigrad as mg
@@ -301,7 +308,7 @@ def cosh(x: Any) -> Any:
 
 
 @op(lambda g, y, x: g * (1 - np.square(y)), forward=np.tanh)
-def tanh(x: Any) -> Any:
+def tanh(x: TensorLike) -> Any:
     """(e^x - e^-x) / (e^x + e^-x): a smooth step from -1 to 1, of slope 1 - y^2.
 
     >>> import minigrad as mg
@@ -311,7 +318,7 @@ def tanh(x: Any) -> Any:
 
 
 @op(lambda g, y, x: g / np.sqrt(1 + x * x), forward=np.arcsinh)
-def arcsinh(x: Any) -> Any:
+def arcsinh(x: TensorLike) -> Any:
     """log(x + sqrt(x^2 + 1)), the inverse of sinh, of slope 1/sqrt(1 + x^2).
 
     >>> import minigrad as mg
@@ -321,7 +328,7 @@ def arcsinh(x: Any) -> Any:
 
 
 @op(lambda g, y, x: g / np.sqrt(x * x - 1), forward=np.arccosh)
-def arccosh(x: Any) -> Any:
+def arccosh(x: TensorLike) -> Any:
     """log(x + sqrt(x^2 - 1)) for x >= 1, the inverse of cosh, of slope 1/sqrt(x^2 - 1).
 
     >>> import minigrad as mg
@@ -331,7 +338,7 @@ def arccosh(x: Any) -> Any:
 
 
 @op(lambda g, y, x: g / (1 - x * x), forward=np.arctanh)
-def arctanh(x: Any) -> Any:
+def arctanh(x: TensorLike) -> Any:
     """log((1 + x) / (1 - x)) / 2 for -1 < x < 1, the inverse of tanh, of slope 1/(1 - x^2).
 
     >>> import minigrad as mg

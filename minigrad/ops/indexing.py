@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from minigrad.core.graph import array_of
+from minigrad.core.graph import Tensor, array_of
 from minigrad.core.table import composite, op
 from minigrad.ops.shapes import ravel
+
+__all__ = ["add_at", "getitem", "is_basic", "take", "take_along_axis"]
 
 
 @op(lambda g, y, x, *index: add_at(g, *index, shape=x.shape), view=True)
@@ -55,7 +57,7 @@ def is_basic(index: tuple[Any, ...]) -> bool:
 
 
 @composite(np.take_along_axis)
-def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
+def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Tensor:
     """Entries picked by an integer array of the same rank: ``y[i, j] = x[i, indices[i, j]]`` for the last axis.
 
     Args:
@@ -83,7 +85,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
 
 
 @composite(np.take)
-def take(x: Any, indices: Any, axis: int | None = None) -> Any:
+def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     """The slices of ``x`` at ``indices`` along ``axis``: shape (*x.shape[:axis], *indices.shape, *x.shape[axis + 1:]).
 
     Args:

@@ -12,9 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from minigrad.arrays.backend import TensorLike
 from minigrad.core.backward import sum_rows
+from minigrad.core.graph import Tensor
 from minigrad.core.table import composite, op
 from minigrad.ops.shapes import diagonal, reshape, transpose
+
+__all__ = [
+    "SlogdetResult", "T", "as_matrix", "cholesky", "col", "contract", "det", "detsign", "dot", "einsum", "inv",
+    "linear", "logabsdet", "matmul", "outer", "slogdet", "solve", "tensordot",
+]  # fmt: skip
 
 
 def T(x: Any) -> Any:
@@ -52,7 +59,7 @@ def _matmul_b(g: Any, y: Any, a: Any, b: Any) -> Any:
 
 
 @op(_matmul_a, _matmul_b, forward=np.matmul)
-def matmul(a: Any, b: Any) -> Any:
+def matmul(a: TensorLike, b: TensorLike) -> Any:
     """The matrix product ``a @ b``: sum_k a_ik b_kj, of shapes (..., n, k) and (..., k, m) to (..., n, m).
 
     A first argument of one axis is a row, a second one a column; their axis is gone from the result.
@@ -88,7 +95,7 @@ def linear(x: Any, W: Any, b: Any = None) -> Any:
 
 
 @composite(np.dot)
-def dot(a: Any, b: Any) -> Any:
+def dot(a: Any, b: Any) -> Tensor:
     """sum_k a_..k b_..k.: the last axis of ``a`` against the last but one of ``b``, in every combination of the others.
 
     Raises:
@@ -104,7 +111,7 @@ def dot(a: Any, b: Any) -> Any:
 
 
 @composite(np.outer)
-def outer(a: Any, b: Any) -> Any:
+def outer(a: Any, b: Any) -> Tensor:
     """a_i b_j of the flattened arguments.
 
     >>> import minigrad as mg
@@ -116,7 +123,7 @@ def outer(a: Any, b: Any) -> Any:
 
 
 @composite(np.tensordot)
-def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
     """The sum of products over pairs of axes: the last ``axes`` of a with the first of b, or the given pairs.
 
     The result has the axes of a that are left, then those of b.
@@ -147,7 +154,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 
 # --------------------------------------------------------------------------------------- solving and factorizing
 @op(lambda g, y, A: -T(y) @ g @ T(y), forward=np.linalg.inv)
-def inv(A: Any) -> Any:
+def inv(A: TensorLike) -> Any:
     """The inverse of each square matrix on the last two axes: A of shape (..., n, n), the result too.
 
     Raises:
@@ -192,7 +199,7 @@ def solve(A: Any, b: Any) -> Any:
 
 
 @op(lambda g, y, A: col(col(g * y)) * T(inv(A)), forward=np.linalg.det)
-def det(A: Any) -> Any:
+def det(A: TensorLike) -> Any:
     """The determinant of each square matrix on the last two axes: A of shape (..., n, n), the result (...).
 
     Its gradient is det(A) A^-T, so a singular matrix has a determinant, but raises LinAlgError on the way back.
@@ -234,8 +241,8 @@ def detsign(A: Any) -> Any:
 class SlogdetResult(NamedTuple):
     """The sign and the logarithm of the absolute value of a determinant."""
 
-    sign: Any
-    logabsdet: Any
+    sign: Tensor
+    logabsdet: Tensor
 
 
 @composite(np.linalg.slogdet)
@@ -261,7 +268,7 @@ def _cholesky_rule(g: Any, L: Any, A: Any) -> Any:
 
 
 @op(_cholesky_rule, forward=np.linalg.cholesky)
-def cholesky(A: Any) -> Any:
+def cholesky(A: TensorLike) -> Any:
     """The lower triangular L with L L^T = A, for each symmetric positive definite A of shape (..., n, n).
 
     Only the lower triangle of A is read. The gradient is symmetric: it is that of a change of A that keeps it so.
@@ -306,7 +313,7 @@ def contract(*operands: Any, subscripts: str) -> Any:
 
 
 @composite(np.einsum)
-def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
+def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Tensor:
     """Einstein summation, as ``numpy.einsum``: with ``...``, repeated letters and an implicit output.
 
     ``optimize`` is NumPy's, and ignored: the order of three or more operands is always optimized.

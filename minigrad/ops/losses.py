@@ -6,12 +6,13 @@ again.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from minigrad.arrays.backend import unwrapped
-from minigrad.arrays.dtypes import as_operand
+from minigrad.arrays.dtypes import DType, as_operand
+from minigrad.core.graph import Tensor
 from minigrad.core.kernel import Kernel
 from minigrad.core.table import composite, op
 from minigrad.ops.activations import sigmoid
@@ -20,6 +21,15 @@ from minigrad.ops.elementwise import square
 from minigrad.ops.indexing import getitem
 from minigrad.ops.reductions import mean, sum
 from minigrad.ops.shapes import moveaxis
+
+__all__ = [
+    "Reduction", "binary_cross_entropy", "binary_cross_entropy_with_logits", "by_class", "check_labels",
+    "check_reduction", "check_same_shape", "cross_entropy", "huber_loss", "kl_div", "l1_loss", "log_softmax",
+    "mse_loss", "nll_loss", "one_hot", "reduce", "row_totals", "sigmoid_cross_entropy", "softmax",
+    "softmax_cross_entropy",
+]  # fmt: skip
+
+Reduction = Literal["mean", "sum", "none"]
 
 
 @Kernel
@@ -60,7 +70,7 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
     return z - np.log(np.exp(z).sum(axis=axis, keepdims=True))
 
 
-def one_hot(labels: Any, classes: int, dtype: Any = None) -> Any:
+def one_hot(labels: Any, classes: int, dtype: DType = None) -> Tensor:
     """The rows of the identity that ``labels`` (integers, any shape) choose: shape (*labels.shape, classes).
 
     Raises:
@@ -130,7 +140,7 @@ def softmax_cross_entropy(z: Any, t: Any, smoothing: float = 0.0, total: float =
 
 
 @composite()
-def cross_entropy(logits: Any, target: Any, reduction: str = "mean", label_smoothing: float = 0.0) -> Any:
+def cross_entropy(logits: Any, target: Any, reduction: Reduction = "mean", label_smoothing: float = 0.0) -> Tensor:
     """-sum_k target_k log softmax(logits)_k, over classes on axis 1 (axis 0 of a single example), as in PyTorch.
 
     Args:
@@ -181,7 +191,7 @@ def sigmoid_cross_entropy(z: Any, t: Any) -> Any:
 
 
 @composite()
-def binary_cross_entropy_with_logits(logits: Any, target: Any, reduction: str = "mean") -> Any:
+def binary_cross_entropy_with_logits(logits: Any, target: Any, reduction: Reduction = "mean") -> Tensor:
     """-t log sigmoid(z) - (1 - t) log(1 - sigmoid(z)), of logits z and targets t in [0, 1] of the same shape.
 
     Raises:
@@ -196,7 +206,7 @@ def binary_cross_entropy_with_logits(logits: Any, target: Any, reduction: str = 
     return reduce(sigmoid_cross_entropy(logits, target), reduction)
 
 
-def binary_cross_entropy(p: Any, target: Any, reduction: str = "mean") -> Any:
+def binary_cross_entropy(p: Any, target: Any, reduction: Reduction = "mean") -> Tensor:
     """-t log p - (1 - t) log(1 - p), each logarithm kept above -100 as in PyTorch. Prefer the form on logits."""
     check_reduction("binary_cross_entropy", reduction)
     check_same_shape("binary_cross_entropy", p, target)
@@ -204,21 +214,21 @@ def binary_cross_entropy(p: Any, target: Any, reduction: str = "mean") -> Any:
     return reduce(-(target * log_p + (1 - target) * log_q), reduction)
 
 
-def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
+def mse_loss(prediction: Any, target: Any, reduction: Reduction = "mean") -> Tensor:
     """(prediction - target)^2, averaged over every entry."""
     check_reduction("mse_loss", reduction)
     check_same_shape("mse_loss", prediction, target)
     return reduce(square(prediction - target), reduction)
 
 
-def l1_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
+def l1_loss(prediction: Any, target: Any, reduction: Reduction = "mean") -> Tensor:
     """|prediction - target|, averaged over every entry."""
     check_reduction("l1_loss", reduction)
     check_same_shape("l1_loss", prediction, target)
     return reduce(abs(prediction - target), reduction)
 
 
-def huber_loss(prediction: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
+def huber_loss(prediction: Any, target: Any, reduction: Reduction = "mean", delta: float = 1.0) -> Tensor:
     """Quadratic within ``delta`` of the target, linear beyond: e^2/2 or delta (|e| - delta/2)."""
     check_reduction("huber_loss", reduction)
     check_same_shape("huber_loss", prediction, target)
@@ -229,7 +239,7 @@ def huber_loss(prediction: Any, target: Any, reduction: str = "mean", delta: flo
     return reduce(near * (e - 0.5 * near), reduction)
 
 
-def nll_loss(log_probabilities: Any, target: Any, reduction: str = "mean") -> Any:
+def nll_loss(log_probabilities: Any, target: Any, reduction: Reduction = "mean") -> Tensor:
     """-log_probabilities[n, target[n]], for class indices: what cross_entropy is after log_softmax."""
     check_reduction("nll_loss", reduction)
     target = as_operand(target, log_probabilities)
@@ -242,7 +252,7 @@ def nll_loss(log_probabilities: Any, target: Any, reduction: str = "mean") -> An
     return reduce(-sum(picked, axis=-1), reduction)
 
 
-def kl_div(log_q: Any, p: Any, reduction: str = "mean") -> Any:
+def kl_div(log_q: Any, p: Any, reduction: Reduction | Literal["batchmean"] = "mean") -> Tensor:
     """p (log p - log_q), the terms of KL(p || q) from log-probabilities ``log_q``; 0 where p = 0.
 
     ``reduction="batchmean"`` divides the sum by the first axis, which is the mean divergence.
@@ -254,7 +264,7 @@ def kl_div(log_q: Any, p: Any, reduction: str = "mean") -> Any:
     return sum(terms) / log_q.shape[0] if reduction == "batchmean" else reduce(terms, reduction)
 
 
-def reduce(losses: Any, reduction: str) -> Any:
+def reduce(losses: Any, reduction: str) -> Tensor:
     """The losses themselves ("none"), their mean, or their sum."""
     return losses if reduction == "none" else mean(losses) if reduction == "mean" else sum(losses)
 

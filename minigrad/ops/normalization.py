@@ -10,6 +10,8 @@ import numpy as np
 from minigrad.core.kernel import Kernel
 from minigrad.core.table import op
 
+__all__ = ["MeanVariance", "mean_and_variance", "normalize"]
+
 MeanVariance = tuple[Any, Any]  # mean and variance, with the shape of x but 1 along the axes they are over
 
 

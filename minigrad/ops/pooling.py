@@ -15,6 +15,8 @@ import numpy as np
 from minigrad.core.table import op
 from minigrad.ops.indexing import add_at
 
+__all__ = ["window_max", "window_spread", "window_sum"]
+
 Pair = tuple[int, ...]  # rows and columns
 
 
@@ -63,20 +65,16 @@ def window_spread(y: Any, shape: tuple[int, ...], kernel: Pair, stride: Pair, sc
     >>> window_spread(mg.tensor([[[[1.0, 10.0]]]]), shape=(1, 1, 1, 3), kernel=(1, 2), stride=(1, 1))
     Tensor([[[[ 1., 11., 10.]]]])
     """
-    shape, y, total = (y.shape[0], *shape[1:]), y * scale, 0
-    for at in _windows(shape, kernel, stride):
-        total = total + add_at(y, *at, shape=shape)
-    return total
+    shape, y = (y.shape[0], *shape[1:]), y * scale
+    return sum(add_at(y, *at, shape=shape) for at in _windows(shape, kernel, stride))
 
 
 def _maximum_rule(g: Any, y: Any, x: Any, kernel: Pair, stride: Pair) -> Any:
     """The largest entries of a window share its cotangent equally."""
     places = list(_windows(x.shape, kernel, stride))
     largest = [(x[at] == y).astype(g.dtype) for at in places]
-    share, total = g / np.maximum(sum(largest), 1), 0  # no entry equals a maximum that is NaN
-    for at, mask in zip(places, largest, strict=True):
-        total = total + add_at(share * mask, *at, shape=x.shape)
-    return total
+    share = g / np.maximum(sum(largest), 1)  # no entry equals a maximum that is NaN
+    return sum(add_at(share * mask, *at, shape=x.shape) for at, mask in zip(places, largest, strict=True))
 
 
 @op(_maximum_rule)

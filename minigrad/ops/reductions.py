@@ -7,15 +7,22 @@ entry's weight for logsumexp.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from minigrad.arrays.backend import TensorLike
 from minigrad.arrays.dtypes import as_operand
+from minigrad.core.graph import Tensor
 from minigrad.core.table import composite, op
 from minigrad.ops.choices import absolute
 from minigrad.ops.elementwise import power, sqrt, square
+
+__all__ = [
+    "Axes", "all", "any", "argmax", "argmin", "broadcast_back", "cumsum", "logsumexp", "max", "mean", "min", "norm",
+    "norm2", "prod", "std", "sum", "var",
+]  # fmt: skip
 
 Axes = int | tuple[int, ...] | None
 
@@ -63,7 +70,7 @@ def _cumsum_rule(g: Any, y: Any, x: Any, axis: int | None = None) -> Any:
 
 
 @op(_cumsum_rule, forward=np.cumsum)
-def cumsum(x: Any, axis: int | None = None) -> Any:
+def cumsum(x: TensorLike, axis: int | None = None) -> Any:
     """The running sum y_i = x_0 + ... + x_i along ``axis``, or of the flattened array.
 
     >>> import minigrad as mg
@@ -74,7 +81,7 @@ def cumsum(x: Any, axis: int | None = None) -> Any:
 
 
 @composite(np.var)
-def var(x: Any, axis: Axes = None, ddof: int = 0, keepdims: bool = False) -> Any:
+def var(x: Any, axis: Axes = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
     """The mean square deviation from the mean: sum_i (x_i - mean(x))^2 / (n - ddof), with ddof = 1 for a sample's.
 
     Raises:
@@ -96,7 +103,7 @@ def var(x: Any, axis: Axes = None, ddof: int = 0, keepdims: bool = False) -> Any
 
 
 @composite(np.std)
-def std(x: Any, axis: Axes = None, ddof: int = 0, keepdims: bool = False) -> Any:
+def std(x: Any, axis: Axes = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
     """sqrt(var(x)); like the root, without a finite slope where all entries are equal.
 
     Raises:
@@ -221,7 +228,7 @@ def any(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
 
 # ------------------------------------------------------------------------------------------- products and norms
 @composite(np.prod)
-def prod(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+def prod(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """The product of the entries along ``axis``; 1 where there are none.
 
     Computed as a balanced tree of multiplications. The textbook slope, the product divided by x_i, is 0/0 at x_i = 0;
@@ -235,12 +242,12 @@ def prod(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     rest = tuple(a for a in range(x.ndim) if a not in axes)
     kept = tuple(x.shape[a] for a in rest)
     n = math.prod(x.shape[a] for a in axes)
-    y = np.reshape(np.transpose(x, (*axes, *rest)), (n, *kept)) if n else np.ones_like(x, shape=(1, *kept))
+    y: Any = np.reshape(np.transpose(x, (*axes, *rest)), (n, *kept)) if n else np.ones_like(x, shape=(1, *kept))
     while y.shape[0] > 1:
         half = y.shape[0] // 2
         pairs = y[:half] * y[half : 2 * half]
         y = np.concatenate([pairs, y[2 * half :]]) if y.shape[0] % 2 else pairs
-    return np.reshape(y, tuple(1 if a in axes else n for a, n in enumerate(x.shape)) if keepdims else kept)
+    return y.reshape(tuple(1 if a in axes else n for a, n in enumerate(x.shape)) if keepdims else kept)
 
 
 # x / |x|, and 0 at the origin: the subgradient of least norm
@@ -257,7 +264,7 @@ def norm2(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
 
 
 @composite(np.linalg.norm)
-def norm(x: Any, ord: float | str | None = None, axis: Axes = None, keepdims: bool = False) -> Any:
+def norm(x: Any, ord: float | Literal["fro"] | None = None, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """(sum_i |x_i|^p)^(1/p) over ``axis``, with p = ``ord``: 2 by default, 1, any other p > 0, or infinity (max |x_i|).
 
     Over two axes (and over all, where no ``ord`` is given) it is the Frobenius norm, also called "fro".

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from minigrad.arrays.backend import to_numpy
+from minigrad.arrays.backend import TensorLike, to_numpy
 from minigrad.arrays.dtypes import as_operand
-from minigrad.core.graph import array_of
+from minigrad.core.graph import Tensor, array_of
 from minigrad.core.table import composite, op
+
+__all__ = [
+    "broadcast_to", "concatenate", "diagonal", "expand_dims", "flip", "moveaxis", "pad", "ravel", "repeat", "reshape",
+    "roll", "split", "squeeze", "stack", "swapaxes", "tile", "trace", "transpose", "tril", "triu",
+]  # fmt: skip
 
 
 # ------------------------------------------------------------------------------ the same entries, another shape
@@ -31,7 +36,7 @@ def reshape(x: Any, shape: int | tuple[int, ...]) -> Any:
 
 
 @composite(np.ravel)
-def ravel(x: Any) -> Any:
+def ravel(x: Any) -> Tensor:
     """``x`` as one axis, in row-major order.
 
     >>> import minigrad as mg
@@ -42,7 +47,7 @@ def ravel(x: Any) -> Any:
 
 
 @op(lambda g, y, x, axis: np.reshape(g, x.shape), forward=np.expand_dims, view=True)
-def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Any:
+def expand_dims(x: TensorLike, axis: int | tuple[int, ...]) -> Any:
     """``x`` with new axes of length 1, which stand at ``axis`` in the result.
 
     >>> import minigrad as mg
@@ -53,7 +58,7 @@ def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Any:
 
 
 @op(lambda g, y, x, axis=None: np.reshape(g, x.shape), forward=np.squeeze, view=True)
-def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
+def squeeze(x: TensorLike, axis: int | tuple[int, ...] | None = None) -> Any:
     """``x`` without the axes ``axis``, which have length 1 (None: without all such).
 
     Raises:
@@ -68,7 +73,7 @@ def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
 
 # The walk sums a cotangent over broadcast axes, which is all that broadcast_to needs.
 @op(lambda g, y, x, shape: g, forward=np.broadcast_to, view=True)
-def broadcast_to(x: Any, shape: int | tuple[int, ...]) -> Any:
+def broadcast_to(x: TensorLike, shape: int | tuple[int, ...]) -> Any:
     """``x`` repeated along its axes of length 1, and along new leading axes, to fill ``shape``, without copying.
 
     Every repetition uses the same entry, so the gradient is the sum of theirs.
@@ -89,7 +94,7 @@ def _inverse(axes: Sequence[int] | None) -> Any:
 
 
 @op(lambda g, y, x, axes=None: np.transpose(g, _inverse(axes)), forward=np.transpose, view=True)
-def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
+def transpose(x: TensorLike, axes: Sequence[int] | None = None) -> Any:
     """``x`` with axis i taken from its axis axes[i] (None: the axes in reverse).
 
     Raises:
@@ -114,7 +119,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
 
 
 @composite(np.moveaxis)
-def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
+def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
     """``x`` with the axes ``source`` at the places ``destination``; the others keep their order.
 
     Raises:
@@ -135,7 +140,7 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
 
 # ----------------------------------------------------------------------------------------- the order of entries
 @op(lambda g, y, x, axis=None: np.flip(g, axis), forward=np.flip, view=True)
-def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
+def flip(x: TensorLike, axis: int | tuple[int, ...] | None = None) -> Any:
     """``x`` with its entries in reverse order along ``axis`` (None: along every axis).
 
     >>> import minigrad as mg
@@ -164,7 +169,7 @@ def roll(x: Any, shift: int | Sequence[int], axis: int | tuple[int, ...] | None 
 
 # ---------------------------------------------------------------------------------------------- parts of arrays
 @op(lambda g, y, x, k=0: np.tril(g, k), forward=np.tril)
-def tril(x: Any, k: int = 0) -> Any:
+def tril(x: TensorLike, k: int = 0) -> Any:
     """The lower triangles of the matrices on the last two axes: 0 above the k-th diagonal.
 
     >>> import minigrad as mg
@@ -176,7 +181,7 @@ def tril(x: Any, k: int = 0) -> Any:
 
 
 @op(lambda g, y, x, k=0: np.triu(g, k), forward=np.triu)
-def triu(x: Any, k: int = 0) -> Any:
+def triu(x: TensorLike, k: int = 0) -> Any:
     """The upper triangles of the matrices on the last two axes: 0 below the k-th diagonal.
 
     >>> import minigrad as mg
@@ -188,7 +193,7 @@ def triu(x: Any, k: int = 0) -> Any:
 
 
 @composite(np.diagonal)
-def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     """x_{i, i + offset} of the matrices on two axes, as the last axis of the result.
 
     In a flattened (n, m) matrix, one step down the diagonal is a stride of m + 1, so it is a slice.
@@ -207,7 +212,7 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 
 @composite(np.trace)
-def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     """sum_i x_{i, i + offset}: the sum of the diagonal of the matrices on two axes.
 
     >>> import minigrad as mg
@@ -215,11 +220,11 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     Tensor([[1., 0.],
             [0., 1.]])
     """
-    return np.sum(diagonal(x, offset, axis1, axis2), axis=-1)
+    return diagonal(x, offset, axis1, axis2).sum(axis=-1)
 
 
 @composite(np.split)
-def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
+def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     """Views of consecutive pieces along ``axis``: so many equal ones, or those between the given indices.
 
     Raises:
@@ -266,7 +271,7 @@ def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Any:
 
 
 @composite(np.stack)
-def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
+def stack(arrays: Sequence[Any], axis: int = 0) -> Tensor:
     """Arrays of one shape joined along a new axis, which stands at ``axis`` in the result.
 
     Raises:
@@ -295,7 +300,7 @@ def _pad_rule(g: Any, y: Any, x: Any, pad_width: Any, mode: str = "constant", co
 def pad(
     x: Any,
     pad_width: int | Sequence[int] | Sequence[Sequence[int]],
-    mode: str = "constant",
+    mode: Literal["constant"] = "constant",
     constant_values: float = 0,
 ) -> Any:
     """``x`` in a border of constant entries.
@@ -319,7 +324,7 @@ def pad(
 
 
 @composite(np.tile)
-def tile(x: Any, reps: int | Sequence[int]) -> Any:
+def tile(x: Any, reps: int | Sequence[int]) -> Tensor:
     """``x`` repeated as a whole ``reps`` times along each axis; the shorter of shape and ``reps`` gets leading ones.
 
     >>> import minigrad as mg
@@ -336,7 +341,7 @@ def tile(x: Any, reps: int | Sequence[int]) -> Any:
 
 
 @composite(np.repeat)
-def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
+def repeat(x: Any, repeats: Any, axis: int | None = None) -> Tensor:
     """Each entry along ``axis`` (None: of the flattened array) repeated in place.
 
     ``repeats`` is one number, or one per entry of the axis.

@@ -5,3 +5,5 @@ do differently. Importing this package enters those in the table.
 """
 
 from minigrad.readers import folding, indexing
+
+__all__ = ["folding", "indexing"]

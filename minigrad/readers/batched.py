@@ -16,6 +16,12 @@ import numpy as np
 
 from minigrad.arrays.backend import Array
 
+__all__ = [
+    "Batched", "align", "arg_reduction", "broadcast_to", "concatenate", "cumsum", "einsum", "enter", "expand_dims",
+    "filled_like", "folds", "last_axes", "levels_of", "matmul", "pad", "past_levels", "reduction", "reshape", "rewrap",
+    "roll", "solve", "transpose", "where",
+]  # fmt: skip
+
 
 class Batched(np.lib.mixins.NDArrayOperatorsMixin):
     """``array`` of shape (*batch, *shape), where axis i of ``batch`` belongs to the vmap numbered ``levels[i]``."""

@@ -15,6 +15,8 @@ from minigrad.core.table import variant
 from minigrad.ops.indexing import add_at, getitem, is_basic
 from minigrad.readers.batched import Batched, align, levels_of
 
+__all__ = ["every_axis", "explicit_index", "levels_among"]
+
 
 def levels_among(*xs: Any) -> tuple[tuple[int, ...], dict[int, int]]:
     """The levels of ``xs``, outermost first, and how many examples each has."""

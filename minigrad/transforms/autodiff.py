@@ -26,7 +26,22 @@ from minigrad.tensor import Tensor, seed_of
 from minigrad.transforms.tree import adopt, flatten, tree_map
 from minigrad.transforms.vmap import HiddenAxis
 
-__all__ = ["grad", "gradients", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
+__all__ = [
+    "chunk_that_fits",
+    "grad",
+    "gradients",
+    "hessian",
+    "hvp",
+    "identity",
+    "jacobian",
+    "jvp",
+    "pull",
+    "pull_many",
+    "recorded_jacobian",
+    "unit_vectors",
+    "value_and_grad",
+    "vjp",
+]
 
 
 @op(lambda g, y, x: g, view=True)

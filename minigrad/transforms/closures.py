@@ -21,7 +21,16 @@ from minigrad.core.modes import enable_grad
 from minigrad.tensor import Tensor
 from minigrad.transforms.tree import adopt, flatten, tree_map
 
-__all__ = ["Call", "Program", "closure_convert", "convert", "fresh"]
+__all__ = [
+    "Call",
+    "Program",
+    "Read",
+    "Slot",
+    "Step",
+    "closure_convert",
+    "convert",
+    "fresh",
+]
 
 
 class Slot(int):

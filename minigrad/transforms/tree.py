@@ -7,6 +7,13 @@ from typing import Any
 
 import numpy as np
 
+__all__ = [
+    "adopt",
+    "broadcast",
+    "flatten",
+    "tree_map",
+]
+
 
 def flatten(tree: Any) -> tuple[list[Any], Callable[[Iterable[Any]], Any]]:
     """The leaves of nested lists, tuples and dicts, and the function that rebuilds the nest around new ones."""

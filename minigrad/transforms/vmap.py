@@ -21,7 +21,7 @@ from minigrad.transforms.tree import adopt, broadcast, flatten
 __all__ = ["HiddenAxis", "enter", "leave", "vmap"]
 
 #: Numbers the vmaps: an inner one is made later, and so has the larger number.
-next_level = count(1).__next__
+_next_level = count(1).__next__
 
 
 # Each is the other's transpose. Where x is not batched, the walk sums the examples' cotangents, as it does for any
@@ -59,7 +59,7 @@ class HiddenAxis:
     """
 
     def __init__(self, size: int) -> None:
-        self.size, self.level = size, next_level()
+        self.size, self.level = size, _next_level()
 
     def enter(self, x: Any, axis: int = 0) -> Any:
         """``x``, one example of it being the rest of its axes; an array for an array, a tensor for a tensor."""

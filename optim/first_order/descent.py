@@ -14,7 +14,17 @@ from minigrad.optim.method import Direction, DirectionSearch, Method, Steepest, 
 from minigrad.optim.result import Status
 from minigrad.optim.schedules import Schedule
 
-__all__ = ["GD", "FullMatrixAdaGrad", "NoisyGD", "PerturbedGD", "ProjectedGD", "Subgradient"]
+__all__ = [
+    "GD",
+    "FullMatrixAdaGrad",
+    "NoisyGD",
+    "OuterProducts",
+    "PerturbedGD",
+    "PerturbedState",
+    "ProjectedGD",
+    "Subgradient",
+    "SubgradientState",
+]
 
 
 class GD(DirectionSearch):

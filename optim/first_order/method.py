@@ -21,7 +21,11 @@ from minigrad.optim.problems.gradient_estimates import Estimated
 from minigrad.optim.problems.problem import Problem
 from minigrad.optim.schedules import Schedule
 
-__all__ = ["FieldUpdate", "FirstOrder"]
+__all__ = [
+    "Draws",
+    "FieldUpdate",
+    "FirstOrder",
+]
 
 
 class FieldUpdate:

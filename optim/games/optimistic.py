@@ -9,7 +9,11 @@ from minigrad.optim.first_order.adam import Adam
 from minigrad.optim.games.game import Game
 from minigrad.optim.method import Step
 
-__all__ = ["OptimisticAdam", "OptimisticGDA"]
+__all__ = [
+    "LastStep",
+    "OptimisticAdam",
+    "OptimisticGDA",
+]
 
 
 @dataclass

@@ -15,7 +15,10 @@ from minigrad.tensor import Tensor
 from minigrad.transforms.linearization import PerExample
 from minigrad.transforms.tree import flatten
 
-__all__ = ["Equations"]
+__all__ = [
+    "Equations",
+    "EquationsPoint",
+]
 
 
 class EquationsPoint(LeastSquaresPoint):

@@ -15,7 +15,12 @@ import numpy as np
 from minigrad.arrays.backend import Array, backend_of, move
 from minigrad.optim.problems.minimization import Minimization, MinimizationPoint
 
-__all__ = ["CoordinateEstimate", "Estimated", "GaussianEstimate"]
+__all__ = [
+    "CoordinateEstimate",
+    "Estimated",
+    "EstimatedPoint",
+    "GaussianEstimate",
+]
 
 
 class GaussianEstimate:

@@ -11,7 +11,11 @@ from minigrad.arrays.backend import backend_of, move, to_numpy
 from minigrad.optim.method import Method, Step
 from minigrad.optim.problems.equations import Equations
 
-__all__ = ["Anderson", "FixedPointIteration"]
+__all__ = [
+    "Anderson",
+    "Changes",
+    "FixedPointIteration",
+]
 
 
 class FixedPointIteration(Method):

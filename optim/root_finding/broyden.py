@@ -12,7 +12,10 @@ from minigrad.optim.method import Method, Step, Stuck
 from minigrad.optim.problems.equations import Equations
 from minigrad.optim.result import Status
 
-__all__ = ["Broyden"]
+__all__ = [
+    "Broyden",
+    "InverseJacobian",
+]
 
 
 @dataclass

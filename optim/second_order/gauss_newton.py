@@ -15,7 +15,11 @@ from minigrad.optim.schedules import Schedule
 from minigrad.optim.second_order.conjugate_gradients import conjugate_gradients
 from minigrad.optim.second_order.levenberg_marquardt import DampedLeastSquares, column_lengths, form_for, lsmr_step
 
-__all__ = ["GaussNewton", "GaussNewtonDirection"]
+__all__ = [
+    "GaussNewton",
+    "GaussNewtonDirection",
+    "Solver",
+]
 
 Solver = Literal["qr", "cholesky", "cg", "lsmr"]
 

@@ -11,7 +11,11 @@ from minigrad.arrays.backend import Array
 from minigrad.optim.line_search import LineSearch, Search, search_of
 from minigrad.optim.method import Direction, DirectionSearch
 
-__all__ = ["LBFGS", "LBFGSDirection"]
+__all__ = [
+    "LBFGS",
+    "LBFGSDirection",
+    "LBFGSState",
+]
 
 
 @dataclass

@@ -18,7 +18,16 @@ from minigrad.optim.problems.least_squares import JacobianForm, LeastSquares
 from minigrad.optim.result import Status
 from minigrad.optim.second_order.trust_region import RegionState, Trial, step_in_region
 
-__all__ = ["DampedLeastSquares", "LevenbergMarquardt", "column_lengths", "form_for", "lsmr_step"]
+__all__ = [
+    "DampedByProducts",
+    "DampedLeastSquares",
+    "DampedModel",
+    "LMState",
+    "LevenbergMarquardt",
+    "column_lengths",
+    "form_for",
+    "lsmr_step",
+]
 
 SMALL = 64  # below so many columns the QR factorization costs next to nothing
 DENSE = 3000  # from so many parameters on, the Jacobian is not formed

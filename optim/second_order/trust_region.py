@@ -16,7 +16,15 @@ from minigrad.optim.method import Method, Step, Stuck
 from minigrad.optim.result import Status
 from minigrad.optim.second_order.conjugate_gradients import conjugate_gradients
 
-__all__ = ["RegionState", "Trial", "TrustRegion", "TrustRegionSolver", "step_in_region", "trust_region_step"]
+__all__ = [
+    "Model",
+    "RegionState",
+    "Trial",
+    "TrustRegion",
+    "TrustRegionSolver",
+    "step_in_region",
+    "trust_region_step",
+]
 
 EXACT = 500  # up to so many parameters the subproblem is solved exactly, by an eigendecomposition
 
