@@ -20,6 +20,7 @@ from minigrad.optim.games import GDA, BestResponse, ConsensusGD, ExtraGradient, 
 from minigrad.optim.loop import Stopping, run
 from minigrad.optim.method import Method
 from minigrad.optim.problems.finite_sum import FiniteSum
+from minigrad.optim.problems.problem import Hidden
 from minigrad.optim.problems.variables import Variables
 from minigrad.optim.result import Numbers, Result, X
 from minigrad.optim.second_order.gauss_newton import GaussNewton
@@ -27,6 +28,7 @@ from minigrad.optim.second_order.lbfgs import LBFGS
 from minigrad.optim.second_order.levenberg_marquardt import LevenbergMarquardt
 from minigrad.optim.second_order.newton import Newton, NewtonCG
 from minigrad.optim.second_order.trust_region import TrustRegion
+from minigrad.optim.transformed import all_examples, with_derivative
 
 __all__ = ["LEAST_SQUARES", "MINIMAX", "MINIMIZE", "Report", "Task", "least_squares", "minimax", "minimize", "solve"]
 
@@ -146,13 +148,18 @@ def solve(
     variables = Variables(*start)
     tests = [f.name for f in fields(Stopping) if f.name not in task.not_tests]
     limits |= {name: options.pop(name) for name in tests if name in options}
+    stopping = _stopping(task, stop, limits)
     chosen = _make(_find(task, method), str(method), variables, options)
     problem = chosen.problem(fun, **about)
-    stopping = _stopping(task, stop, limits)
     if stopping.tol is None:  # a batch's gradient says nothing of the whole
         eps = float(np.finfo(variables.like.dtype).eps)
         stopping.tol = 0.0 if isinstance(problem, FiniteSum) else eps**task.tol
-    return run(problem, chosen, stopping, *report)
+    constrained = options.get("constraint") is not None or any(options.get("constraints", ()))
+    try:
+        return with_derivative(run(problem, chosen, stopping, *report), problem, constrained)
+    except Hidden as hidden:
+        again = lambda fun, start: solve(task, fun, start, method, stopping, {}, report, options, **about)
+        return all_examples(hidden, problem, constrained, again)
 
 
 def _stopping(task: Task, stop: Stopping | None, limits: dict[str, Any]) -> Stopping:

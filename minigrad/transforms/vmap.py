@@ -56,10 +56,11 @@ class HiddenAxis:
 
     Args:
         size: how many examples there are.
+        level: of the vmap that has hidden them already; by default this is a new one.
     """
 
-    def __init__(self, size: int) -> None:
-        self.size, self.level = size, _next_level()
+    def __init__(self, size: int, level: int | None = None) -> None:
+        self.size, self.level = size, _next_level() if level is None else level
 
     def enter(self, x: Any, axis: int = 0) -> Any:
         """``x``, one example of it being the rest of its axes; an array for an array, a tensor for a tensor."""

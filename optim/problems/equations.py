@@ -45,6 +45,7 @@ class Equations(LeastSquares):
 
     point = EquationsPoint
     stationary = Status.ROOT
+    symmetric = False
 
     def evaluate(self, leaves: list[Tensor], examples: Sequence[Any]) -> tuple[Tensor, list[PerExample]]:
         out = flatten(self.variables.call(self.fun, leaves, *examples))[0]
@@ -59,6 +60,12 @@ class Equations(LeastSquares):
             )
         whole: Any = np.concatenate([y.reshape(-1) for y in out]) if len(out) > 1 else out[0].reshape(-1)
         return check_tracked(whole, "what is to vanish"), []
+
+    def stationarity(self, leaves: list[Tensor]) -> list[Tensor]:
+        return self.variables.layout.split(self.evaluate(leaves, self.examples)[0])
+
+    def outcome(self, leaves: list[Tensor]) -> dict[str, Any]:
+        return {"fun": self.variables.rebuild(self.stationarity(leaves))[0]}
 
     def report(self, point: Any) -> dict[str, Any]:
         return {"fun": self.variables.show(point.residual)[0]}

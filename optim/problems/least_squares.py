@@ -14,6 +14,7 @@ from minigrad.core.errors import GraphError
 from minigrad.optim.problems.problem import Point, Problem, check_tracked
 from minigrad.optim.problems.variables import Variables
 from minigrad.tensor import Tensor
+from minigrad.transforms.autodiff import pull
 from minigrad.transforms.linearization import Linearization, PerExample
 
 __all__ = ["JacobianForm", "LeastSquares", "LeastSquaresPoint"]
@@ -170,6 +171,14 @@ class LeastSquares(Problem):
         outputs: Any = [batch.outputs for batch in batches]
         whole: Any = np.concatenate(outputs) if len(outputs) > 1 else outputs[0]
         return whole, batches
+
+    def stationarity(self, leaves: list[Tensor]) -> list[Tensor]:
+        r, _ = self.evaluate(leaves, self.examples)
+        return pull([(r, r)], leaves, True, True)  # J^T r
+
+    def outcome(self, leaves: list[Tensor]) -> dict[str, Any]:
+        r, _ = self.evaluate(leaves, self.examples)
+        return {"fun": r.reshape(-1), "cost": (r * r).sum() / 2}
 
     def report(self, point: Any) -> dict[str, Any]:
         return {"fun": to_numpy(point.residual), "cost": point.value}

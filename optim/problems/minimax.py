@@ -28,22 +28,12 @@ class MinimaxPoint(Point):
         """The payoff to the second player."""
         return self.graph()[1][0].item()
 
-    def _field(self, create_graph: bool) -> list[Tensor]:
-        leaves, (cost_x, cost_y) = self.graph()
-        k, one = self.problem.variables.counts[0], np.ones_like(cost_x.array)
-        seed = wrap(one) if create_graph else one
-        if cost_y is None:  # zero sum: one walk serves both
-            found = pull([(cost_x, seed)], leaves, create_graph, True)
-            return [*found[:k], *(-g for g in found[k:])]
-        mine = pull([(cost_x, seed)], leaves[:k], create_graph, True)
-        return [*mine, *pull([(cost_y, seed)], leaves[k:], create_graph, True)]
-
     @cached_property
     def field(self) -> Array:
         if self.has("field_graph"):
             return self.join(self.field_graph)
         self.problem.njev += 1
-        return self.join(self._field(False))
+        return self.join(self.problem.field(*self.graph(), create_graph=False))
 
     def field_of(self, player: int) -> Array:
         """The field with zeros in the other player's place: where one moves alone, half the work."""
@@ -64,7 +54,7 @@ class MinimaxPoint(Point):
     def field_graph(self) -> list[Tensor]:
         self.problem.njev += not self.has("field")
         with enable_grad():
-            return self._field(True)
+            return self.problem.field(*self.graph(), create_graph=True)
 
 
 class Minimax(Problem):
@@ -75,6 +65,7 @@ class Minimax(Problem):
     """
 
     point = MinimaxPoint
+    symmetric = False
 
     def evaluate(self, leaves: list[Tensor], examples: Sequence[Any]) -> tuple[Tensor, Tensor | None]:
         out = self.variables.call(self.fun, leaves, *examples)
@@ -83,3 +74,20 @@ class Minimax(Problem):
             if cost is not None:
                 check_scalar(cost, "a payoff", "or a pair of them")
         return pair
+
+    def field(self, leaves: list[Tensor], costs: tuple[Tensor, Tensor | None], create_graph: bool) -> list[Tensor]:
+        """Each player's gradient of its own cost, one part per leaf."""
+        (cost_x, cost_y), k = costs, self.variables.counts[0]
+        one = np.ones_like(cost_x.array)
+        seed = wrap(one) if create_graph else one
+        if cost_y is None:  # zero sum: one walk serves both
+            found = pull([(cost_x, seed)], leaves, create_graph, True)
+            return [*found[:k], *(-g for g in found[k:])]
+        mine = pull([(cost_x, seed)], leaves[:k], create_graph, True)
+        return [*mine, *pull([(cost_y, seed)], leaves[k:], create_graph, True)]
+
+    def stationarity(self, leaves: list[Tensor]) -> list[Tensor]:
+        return self.field(leaves, self.evaluate(leaves, self.examples), create_graph=True)
+
+    def outcome(self, leaves: list[Tensor]) -> dict[str, Any]:
+        return {"fun": self.evaluate(leaves, self.examples)[0]}

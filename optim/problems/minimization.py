@@ -70,6 +70,13 @@ class Minimization(Problem):
         y = self.variables.call(self.fun, leaves, *examples)
         return check_scalar(y, "a function to minimize", "or minimize the sum of its squares with optim.least_squares")
 
+    def stationarity(self, leaves: list[Tensor]) -> list[Tensor]:
+        y = self.evaluate(leaves, self.examples)
+        return pull([(y, wrap(np.ones_like(y.array)))], leaves, True, True)
+
+    def outcome(self, leaves: list[Tensor]) -> dict[str, Any]:
+        return {"fun": self.evaluate(leaves, self.examples)}
+
     def values(self, thetas: Array) -> Array:
         """The values at many points, (q, p) -> (q,), in one sweep where the function can be batched."""
         self.nfev += len(thetas)

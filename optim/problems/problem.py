@@ -15,14 +15,15 @@ import numpy as np
 
 from minigrad.arrays.backend import Array
 from minigrad.core.errors import GraphError
+from minigrad.core.graph import levels, reachable
 from minigrad.core.modes import enable_grad, is_grad_enabled
 from minigrad.optim.problems.variables import Variables
 from minigrad.optim.result import Status
 from minigrad.tensor import Tensor
 from minigrad.transforms.linearization import Linearization
-from minigrad.transforms.tree import adopt
+from minigrad.transforms.tree import adopt, flatten
 
-__all__ = ["Point", "Problem", "check_scalar", "check_tracked"]
+__all__ = ["Hidden", "Point", "Problem", "check_scalar", "check_tracked"]
 
 
 class Problem:
@@ -36,6 +37,7 @@ class Problem:
 
     point: ClassVar[type[Point]]
     stationary: ClassVar[Status] = Status.GRADIENT  # what it means that a point's optimality vanishes
+    symmetric: ClassVar[bool] = True  # is the derivative of what vanishes there?
     stochastic = False  # if so, a field that happens to vanish proves nothing
 
     def __init__(
@@ -44,6 +46,7 @@ class Problem:
         self.fun, self.variables, self.order = fun, variables, order
         self.examples = tuple(adopt(Tensor, list(examples)))
         self.nfev = self.njev = self.nhev = 0
+        self.reads: set[Any] | None = None  # the tracked leaves that the function reads besides its variables
 
     def at(self, theta: Array) -> Any:
         """The point ``theta``, not evaluated yet."""
@@ -53,8 +56,30 @@ class Problem:
         """What the function makes of the variables ``leaves``, recorded."""
         raise NotImplementedError
 
+    def look_at(self, output: Any, leaves: list[Tensor]) -> None:
+        """Note what else the function has read, when it is evaluated for the first time.
+
+        Raises:
+            Hidden: a value stands for all examples of a vmap.
+        """
+        if self.reads is None:
+            tensors = [y for y in flatten(output)[0] if isinstance(y, Tensor)]
+            self.reads = reachable(tensors)[1] - set(leaves)
+            hidden = {level: y for y in tensors for level in levels(y)}
+            if hidden:
+                level = max(hidden)
+                raise Hidden(level, hidden[level].array)
+
+    def stationarity(self, leaves: list[Tensor]) -> list[Tensor]:
+        """What vanishes at a solution, recorded: one tensor for each of the variables ``leaves``."""
+        raise NotImplementedError
+
+    def outcome(self, leaves: list[Tensor]) -> dict[str, Any]:
+        """What :meth:`report` says of a point, as tensors that depend on ``leaves``."""
+        raise NotImplementedError
+
     def report(self, point: Any) -> dict[str, Any]:
-        """What a Result says of the function's values at ``point``."""
+        """What a Result says of the function at ``point``, as numbers and arrays."""
         return {"fun": point.value}
 
     def verdict(self, at_first: float, point: Any, status: Status) -> Status:
@@ -64,6 +89,14 @@ class Problem:
             at_first: the optimality of the first point.
         """
         return status
+
+
+class Hidden(Exception):
+    """A number that decides what a method does is one for each example of a vmap: of ``level``, as ``batch`` is."""
+
+    def __init__(self, level: int, batch: Any) -> None:
+        super().__init__(level)
+        self.level, self.size = level, int(batch.array.shape[batch.levels.index(level)])
 
 
 class Point:
@@ -84,6 +117,7 @@ class Point:
             with enable_grad():
                 leaves = variables.leaves(self.theta)
                 output = self.problem.evaluate(leaves, self.examples)
+            self.problem.look_at(output, leaves)
             self.problem.nfev += 1
             self._graph, self._stamp = (leaves, output), variables.stamp
         return self._graph

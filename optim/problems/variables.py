@@ -67,6 +67,16 @@ class Variables:
         return any(argument.in_place for argument in self.arguments)
 
     @property
+    def modules(self) -> bool:
+        """Whether an argument is a module, which is trained in place."""
+        return any(isinstance(argument, _ModuleArgument) for argument in self.arguments)
+
+    @property
+    def tensors(self) -> bool:
+        """Whether all arguments are made of tensors."""
+        return all(isinstance(argument, _Tree) and all(argument.was_tensor) for argument in self.arguments)
+
+    @property
     def stamp(self) -> int:
         """Changes when tensors that an earlier graph was recorded on are overwritten."""
         return sum(argument.stamp for argument in self.arguments)
@@ -87,6 +97,12 @@ class Variables:
             for argument, n in zip(self.arguments, self.counts, strict=True):
                 values += stack.enter_context(argument.bound([next(rest) for _ in range(n)]))
             return fun(*values, *examples)
+
+    def rebuild(self, leaves: Sequence[Tensor]) -> list[Any]:
+        """The arguments with ``leaves`` in the place of their arrays; a module's as a dict by name."""
+        rest = iter(leaves)
+        each = zip(self.arguments, self.counts, strict=True)
+        return [argument.rebuild([next(rest) for _ in range(n)]) for argument, n in each]
 
     def show(self, theta: Array) -> list[Any]:
         """``theta`` in the structure of the arguments; a module's as a dict of tensors by name."""
@@ -148,6 +164,9 @@ class _ModuleArgument:
     def arrays(self) -> list[Array]:
         return [x.array for x in self.parameters.values()]
 
+    def rebuild(self, leaves: Sequence[Tensor]) -> dict[str, Tensor]:
+        return dict(zip(self.parameters, leaves, strict=True))
+
     def leaves(self, parts: Sequence[Array]) -> list[Tensor]:
         return [Tensor(a, requires_grad=True) for a in parts]
 
@@ -157,7 +176,7 @@ class _ModuleArgument:
             yield [self.module]
 
     def show(self, parts: Sequence[Array]) -> dict[str, Tensor]:
-        return dict(zip(self.parameters, map(Tensor, parts), strict=True))
+        return self.rebuild([Tensor(part) for part in parts])
 
     def give(self, parts: Sequence[Array]) -> Module:
         for x, a in zip(self.parameters.values(), parts, strict=True):

@@ -130,7 +130,7 @@ def solving() -> None:
     assert_type(optim.root(lambda x: x * x - 2, 1.0).x, npt.NDArray[Any])
     game = optim.minimax(lambda x, y: x * y, 1.0, 1.0, lr=0.1, maxiter=3, constraints=(optim.Ball(2.0), None))
     assert_type(game.x, npt.NDArray[Any])
-    vector, unravel = mg.ravel_tree({"a": x})
+    vector, _ = mg.ravel_tree({"a": x})
     assert_type(vector, mg.Tensor)
     mg.curvature.hessian(lambda theta: (theta**3).sum(), vector).dense()
 

@@ -1,0 +1,117 @@
+"""Solves inside transformations: the derivative of an answer by the data, and one solve for all examples of a vmap.
+
+How a solution was found has nothing to do with its derivative: the equation that it satisfies says it (implicit.py).
+So the loop of a method is never differentiated, and any method will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from minigrad.core.errors import GraphError
+from minigrad.core.graph import Op, apply
+from minigrad.core.modes import enable_grad, is_grad_enabled, no_grad
+from minigrad.nn.module import Parameter
+from minigrad.optim.problems.least_squares import LeastSquares
+from minigrad.optim.problems.problem import Hidden, Problem
+from minigrad.optim.result import Result, Status
+from minigrad.tensor import Tensor
+from minigrad.transforms.implicit import implicit_root
+from minigrad.transforms.tree import flatten, tree_map
+from minigrad.transforms.vmap import HiddenAxis
+
+__all__ = ["all_examples", "with_derivative"]
+
+#: Where the equation of stationarity holds, within the tolerance.
+SOLVED = {Status.GRADIENT, Status.ROOT, Status.ROUNDING, Status.STEP, Status.VALUE, Status.SECOND_ORDER}
+
+
+def with_derivative(result: Result[Any, Any], problem: Problem, constrained: bool) -> Result[Any, Any]:
+    """``result`` with x, y and fun as tensors that depend on what the function reads, where that is differentiated.
+
+    A network's own parameters, where the function reads them and x0 is not made of tensors, are not what anybody
+    differentiates by: adversarial examples come out as arrays, as they went in.
+    """
+    variables = problem.variables
+    if not is_grad_enabled():
+        return result
+    if problem.reads is None:  # a method that knows values alone
+        leaves = variables.leaves(variables.read())
+        with enable_grad():
+            problem.look_at(problem.evaluate(leaves, problem.examples), leaves)
+    reads = problem.reads or set()
+    parameters_alone = all(isinstance(x, Parameter) for x in reads)
+    if parameters_alone and not (reads and variables.tensors):
+        return result
+    if variables.modules:
+        raise GraphError(
+            "a module is trained in place, so nothing can be differentiated through its training, but its loss reads a "
+            "tensor that is differentiated by. Optimize its parameters as a dict: fun = lambda p: "
+            "loss(functional_call(model, p, x)), x0 = {name: p.detach() for name, p in model.named_parameters()}; or "
+            "detach() the tensor"
+        )
+    arguments = [result.x] if len(variables.arguments) == 1 else [result.x, result.y]
+    xs = [x.detach() if isinstance(x, Tensor) else Tensor(x) for x in flatten(arguments)[0]]
+    if result.status in SOLVED and not constrained:
+        xs = implicit_root(problem.stationarity, xs, symmetric=problem.symmetric)
+    else:
+        why = "it is subject to a constraint" if constrained else f"the run has {result.message}"
+        xs = [apply(UNSOLVED, (x, next(iter(reads)), why)) for x in xs]
+    return _rebuilt(result, problem, xs)
+
+
+def _rebuilt(result: Result[Any, Any], problem: Problem, xs: list[Tensor]) -> Result[Any, Any]:
+    x, *y = problem.variables.rebuild(xs)
+    return replace(result, x=x, y=y[0] if y else None, **problem.outcome(xs))
+
+
+def _refuse(asked: Any, g: Any, y: Any, x: Any, data: Any, why: str) -> Any:
+    raise GraphError(
+        f"this answer has no derivative by implicit differentiation, because {why}, so its gradient need not vanish "
+        "there. Let it converge (more iterations, another method, a looser tol), or detach() the answer"
+    )
+
+
+UNSOLVED = Op("a solution", lambda x, data, why: x, vjp=_refuse)
+
+
+def all_examples(
+    hidden: Hidden,
+    problem: Problem,
+    constrained: bool,
+    solve: Callable[..., Result[Any, Any]],
+) -> Result[Any, Any]:
+    """One solve for all examples of a vmap: of the sum of their functions, or of all their equations together.
+
+    What belongs to one example does not touch another, so the solution for all is that for each.
+
+    Args:
+        solve: of (function, its starting points), one with an axis of examples in front.
+    """
+    variables, axis = problem.variables, HiddenAxis(hidden.size, hidden.level)
+    if variables.modules or constrained:
+        what = "a module, which is trained in place" if variables.modules else "a constraint on all of them"
+        raise TypeError(f"under vmap there are many solutions, and here is {what}: call it in a loop over the examples")
+    together = (lambda y: axis.leave(y)) if isinstance(problem, LeastSquares) else (lambda y: axis.leave(y).sum())
+
+    def joint(*arguments: Any) -> Any:
+        parts, examples = arguments[: len(variables.arguments)], arguments[len(variables.arguments) :]
+        out = variables.call(problem.fun, [axis.enter(x) for part in parts for x in part], *examples)
+        return tree_map(lambda y: together(y) if isinstance(y, Tensor) else y, out)
+
+    starts: list[list[Tensor]] = [[_for_each(a, axis) for a in argument.arrays()] for argument in variables.arguments]
+    with no_grad():
+        result = solve(joint, starts)
+        found: Sequence[Any] = flatten([result.x] if result.y is None else [result.x, result.y])[0]
+        xs = [axis.enter(x) for x in found]
+        result = _rebuilt(result, problem, xs)
+    return with_derivative(result, problem, constrained)
+
+
+def _for_each(array: Any, axis: HiddenAxis) -> Tensor:
+    x: Any = axis.leave(Tensor(array))
+    return Tensor(np.array(x.array, copy=True))
