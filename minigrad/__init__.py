@@ -164,7 +164,9 @@ from minigrad.ops.shapes import (
 )
 from minigrad.serialization import CheckpointError, load, save
 from minigrad.tensor import Tensor
+from minigrad.transforms import curvature
 from minigrad.transforms.autodiff import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from minigrad.transforms.flat import ravel_tree
 from minigrad.transforms.vmap import vmap
 
 if TYPE_CHECKING:  # editors and type checkers see these at once, ...
@@ -231,6 +233,7 @@ __all__ = [
     "cosh",
     "cross_entropy",
     "cumsum",
+    "curvature",
     "data",
     "det",
     "detect_anomaly",
@@ -310,6 +313,7 @@ __all__ = [
     "rand",
     "randn",
     "ravel",
+    "ravel_tree",
     "reciprocal",
     "relu",
     "remainder",

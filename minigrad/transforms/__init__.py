@@ -1,6 +1,21 @@
-"""Transformations of functions: derivatives (autodiff), one example to many (vmap), and the trees both work on."""
+"""Transformations of functions: derivatives (autodiff), one example to many (vmap), and the trees both work on;
+trees as vectors (flat), and the matrices of second derivatives that act on those (curvature)."""
 
+from minigrad.transforms import curvature
 from minigrad.transforms.autodiff import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from minigrad.transforms.flat import ravel_tree
 from minigrad.transforms.vmap import vmap
 
-__all__ = ["grad", "gradients", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp", "vmap"]
+__all__ = [
+    "curvature",
+    "grad",
+    "gradients",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "ravel_tree",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]

@@ -76,7 +76,7 @@ class Linearization:
         pairs = [(y, part) for y, part in zip(roots, given.split(v), strict=True) if y.tracked]
         if v.ndim == 1:
             return found.join([g.array for g in pull(pairs, wanted, False, True)])
-        return found.join([g.array for g in pull_many(pairs, wanted, len(v))], (len(v),))
+        return found.join([g.array for g in pull_many(pairs, wanted, v.shape[0])], v.shape[:1])
 
     def matrix(self, chunk: int | None = None) -> Array:
         """J itself, by rows or by columns, whichever are fewer.

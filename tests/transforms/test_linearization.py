@@ -175,6 +175,8 @@ def test_inside_vmap(shape, rng):
     want = mg.vmap(lambda x, v: mg.jvp(f, (x,), (v,))[1])(X, V).array
     near(mg.vmap(lambda x, v: at(x).jvp(v.array))(X, V).array, want)
     near(mg.vmap(lambda x: at(x).jvp(device(V[0])))(X).array, mg.vmap(lambda x: mg.jvp(f, (x,), (V[0],))[1])(X).array)
+    several = mg.vmap(lambda x, v: at(x).jvp(mg.stack([v, 2 * v]).array))(X, V).array
+    near(several, np.stack([to_numpy(want), 2 * to_numpy(want)], axis=1))
     U = rng.standard_normal((4, shape[0]))
     near(mg.vmap(lambda x, u: at(x).vjp(u.array))(X, U).array, mg.vmap(lambda x, u: mg.vjp(f, x)[1](u)[0])(X, U).array)
 
