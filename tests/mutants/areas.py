@@ -24,7 +24,7 @@ AREAS = {
     ),
     "transforms": Area(
         "minigrad/transforms/**/*.py",
-        "tests/transforms/test_autodiff.py tests/core tests/test_tensor.py tests/test_testing.py",
+        "tests/transforms tests/core tests/test_tensor.py tests/test_testing.py",
     ),
     "ops": Area(
         "minigrad/ops/**/*.py",

@@ -367,6 +367,13 @@ def test_the_point_is_the_one_it_was(rng):
     near(host(B), want)
 
 
+def test_weight_normalization(rng):
+    net, X = nn.weight_norm(nn.Linear(2, 2)), mg.Tensor(rng.standard_normal((3, 2)))
+    vector, unravel = mg.ravel_tree(net)
+    want = mg.hessian(lambda theta: mg.exp(nn.functional_call(net, unravel(theta), X)).sum())(vector.detach())
+    near(host(curvature.hessian(lambda net: mg.exp(net(X)).sum(), net)), want.numpy())
+
+
 # ------------------------------------------------------------------------------------------ edges
 def test_a_number():
     near(host(curvature.hessian(lambda x: x**3, 2.0)), [[12.0]])
@@ -444,6 +451,22 @@ def test_inside_vmap(rng):
     near(mg.vmap(lambda x: curvature.hessian(f, x).dense())(X).array, mg.vmap(mg.hessian(f))(X).array)
     F = mg.vmap(lambda x: curvature.fisher(lambda x: x.reshape((1, 2)), x).dense())(X)
     near(F[1].array, host(curvature.fisher(lambda x: x.reshape((1, 2)), X[1])))
+
+
+def test_of_functions_that_vmap_and_differentiate(rng):
+    P = Problem()
+
+    def one(params, x):
+        return mg.tanh(params["W"] @ x + params["b"][0]) @ params["V"].T + params["b"][1]
+
+    mapped = lambda params: mg.vmap(one, (None, 0))(params, P.X)
+    near(host(curvature.fisher(mapped, P.params)), host(curvature.fisher(P.predict, P.params)))
+    near(
+        host(curvature.hessian(lambda params: mg.cross_entropy(mapped(params), P.labels), P.params)),
+        host(every(P)["hessian"]),
+    )
+    slope = lambda x: mg.grad(lambda x: (x**4).sum())(x).sum()
+    near(host(curvature.hessian(slope, np.array([1.0, 2.0]))), np.diag([24.0, 48.0]))
 
 
 def test_products_are_constants_to_derivatives_outside():

@@ -181,6 +181,26 @@ def test_inside_vmap(shape, rng):
     near(mg.vmap(lambda x, u: at(x).vjp(u.array))(X, U).array, mg.vmap(lambda x, u: mg.vjp(f, x)[1](u)[0])(X, U).array)
 
 
+@pytest.mark.parametrize(("n", "k"), [(3, 1), (2, 5)])
+def test_of_a_function_that_vmaps_inside(n, k, rng):
+    """What all the inner examples share receives the sum over them, and one cotangent for each of the outer batch."""
+    X, w = mg.Tensor(rng.standard_normal((n, 2))), variable(rng.standard_normal(2))
+    S = mg.Tensor(rng.standard_normal((k, 1)))
+    mapped = lambda w: mg.vmap(lambda x: mg.tanh(w @ x) * S[:, 0])(X)
+    direct = lambda w: mg.tanh((X @ w).reshape((n, 1))) * S.T
+    J, want = Linearization([w], [mapped(w)]), dense(lambda w: [direct(w)], [w])
+    near(J.matrix(), want)
+    V, U = rng.standard_normal((3, 2)), rng.standard_normal((3, n * k))
+    near(J.jvp(device(V)), V @ want.T)
+    near(J.vjp(device(U)), U @ want)
+    near(J.jvp(device(V[0])), want @ V[0])
+
+    A = rng.standard_normal((4, 2))
+    batch = PerExample(lambda a: mg.vmap(lambda x: mg.tanh(w @ x) + a @ w)(X), [mg.Tensor(A)])
+    rows = [dense(lambda w, a=a: [mg.tanh(X @ w) + mg.Tensor(a) @ w], [w]) for a in A]
+    near(batch.jacobian([w]), np.concatenate(rows))
+
+
 # -------------------------------------------------------------------------------------------- per example
 @given(st.integers(1, 4), shapes, seeds)
 def test_per_example_is_a_loop(n, shape, seed):
