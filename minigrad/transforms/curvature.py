@@ -54,10 +54,12 @@ class _Curvature:
         super().__init__(like.dtype, (p, p))  # type: ignore[call-arg]
 
     def _matvec(self, v: Array) -> Array:
-        return self._matmat(v.reshape(-1, 1)) if v.dtype.kind == "c" else self.product(self._cast(v.reshape(-1)))
+        if v.dtype.kind == "c":  # the matrix is real
+            return self._matvec(v.real) + 1j * self._matvec(v.imag)
+        return self.product(self._cast(v.reshape(-1)))
 
     def _matmat(self, V: Array) -> Array:
-        if V.dtype.kind == "c":  # the matrix is real, and its products linear
+        if V.dtype.kind == "c":
             return self._matmat(V.real) + 1j * self._matmat(V.imag)
         rows, k = self._cast(V.T), V.shape[1]
         if not rows.size:
@@ -172,11 +174,11 @@ def gauss_newton(predict: Callable[[Any], Any], loss: Callable[[Any], Any], x: A
         x: as for :func:`hessian`.
 
     Raises:
-        GraphError, ValueError: as :func:`hessian`.
+        GraphError, TypeError, ValueError: as :func:`hessian`.
     """
     variables, z = _record("gauss_newton", predict, x)
     J = Linearization(variables, [z])
-    (output,), y = _record("gauss_newton", lambda z: loss(z), z.detach())
+    (output,), y = _record("gauss_newton", loss, z.detach())
     H = Linearization([output], _gradient("gauss_newton", y, [output]))
     return _curvature(lambda v: J.vjp(H.vjp(J.jvp(v))), variables, [z])
 
@@ -198,6 +200,7 @@ def fisher(predict: Callable[[Any], Any], x: Any, likelihood: str = "categorical
 
     Raises:
         ValueError: another likelihood, or predictions without an axis of examples.
+        GraphError, TypeError, ValueError: as :func:`hessian`.
     """
     known = {"categorical": _categorical, "bernoulli": _bernoulli, "gaussian": lambda z: lambda u: u}
     if likelihood not in known:
@@ -237,6 +240,7 @@ def empirical_fisher(losses: Callable[[Any], Any], x: Any) -> Any:
 
     Raises:
         GraphError: it returns no vector.
+        TypeError, ValueError: as :func:`hessian`.
     """
     variables, y = _record("empirical_fisher", losses, x)
     if y.ndim != 1:

@@ -104,6 +104,12 @@ class PerExample:
 
     So one sweep serves a whole column of outputs: the cotangent of example i goes through example i alone.
 
+    >>> import minigrad as mg
+    >>> w = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> examples = PerExample(lambda x: w @ x, [mg.Tensor(np.eye(2))])
+    >>> examples.outputs, examples.jacobian([w]).tolist()
+    (Tensor([1., 2.], dtype=float64, from leave), [[1.0, 0.0], [0.0, 1.0]])
+
     Args:
         fun: of one example (a row of each of ``examples``), returns a tensor.
         examples: tensors whose first axes count the examples.
