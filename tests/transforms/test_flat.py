@@ -15,6 +15,7 @@ from minigrad.models import MLP
 from minigrad.testing import check_grads
 from minigrad.transforms.flat import Layout, check_alike
 from minigrad.transforms.tree import flatten, tree_map
+from tests import strict  # noqa: F401 - registers the strict backend
 
 pytestmark = pytest.mark.usefixtures("float64")
 Pair = namedtuple("Pair", "first second")
@@ -233,6 +234,12 @@ def test_a_joined_vector_is_new_and_its_parts_are_views():
         vector = layout.join(parts)
         assert not any(np.shares_memory(vector, part) for part in parts)
         assert all(np.shares_memory(vector, part) for part in layout.split(vector))
+
+
+@pytest.mark.parametrize("parts", [[np.ones(2)], [np.ones(2), np.ones(3)], [np.ones(2), np.ones(1), np.ones(0)]])
+def test_other_parts_are_not_joined(parts):
+    with pytest.raises(ValueError, match="shorter|longer|reshape"):
+        Layout([(2,), ()]).join(parts)
 
 
 @pytest.mark.parametrize("length", [4, 6])
