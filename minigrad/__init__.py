@@ -164,8 +164,10 @@ from minigrad.ops.shapes import (
 )
 from minigrad.serialization import CheckpointError, load, save
 from minigrad.tensor import Tensor
+from minigrad.transforms import curvature
 from minigrad.transforms.autodiff import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from minigrad.transforms.custom import custom_jvp, custom_vjp
+from minigrad.transforms.flat import ravel_tree
 from minigrad.transforms.rematerialization import checkpoint
 from minigrad.transforms.vmap import vmap
 
@@ -234,6 +236,7 @@ __all__ = [
     "cosh",
     "cross_entropy",
     "cumsum",
+    "curvature",
     "custom_jvp",
     "custom_vjp",
     "data",
@@ -315,6 +318,7 @@ __all__ = [
     "rand",
     "randn",
     "ravel",
+    "ravel_tree",
     "reciprocal",
     "relu",
     "remainder",

@@ -14,7 +14,7 @@ import numpy as np
 
 from minigrad.core.errors import GraphError
 from minigrad.core.graph import Op, apply
-from minigrad.core.modes import enable_grad, is_grad_enabled, no_grad
+from minigrad.core.modes import is_grad_enabled, no_grad
 from minigrad.nn.module import Parameter
 from minigrad.optim.problems.least_squares import LeastSquares
 from minigrad.optim.problems.problem import Hidden, Problem
@@ -39,10 +39,6 @@ def with_derivative(result: Result[Any, Any], problem: Problem, constrained: boo
     variables = problem.variables
     if not is_grad_enabled():
         return result
-    if problem.reads is None:  # a method that knows values alone
-        leaves = variables.leaves(variables.read())
-        with enable_grad():
-            problem.look_at(problem.evaluate(leaves, problem.examples), leaves)
     reads = problem.reads or set()
     parameters_alone = all(isinstance(x, Parameter) for x in reads)
     if parameters_alone and not (reads and variables.tensors):

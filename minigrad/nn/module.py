@@ -24,7 +24,6 @@ __all__ = [
     "StateDictError",
     "evaluating",
     "functional_call",
-    "swapped",
 ]
 
 P = ParamSpec("P")
@@ -115,9 +114,9 @@ class Module:
         stack: list[tuple[str, Module, tuple[Module, ...]]] = [("", self, (self,))]
         while stack:
             prefix, module, path = stack.pop()
-            parts = []
-            for name, value in vars(module).items():
-                if isinstance(value, kind):
+            parts, replaced = [], vars(module).get("_replaced", {})
+            for name, value in list(vars(module).items()):
+                if isinstance(replaced.get(name, value), kind):  # what stands in for a parameter counts as one
                     yield prefix + name, value
                 elif isinstance(value, Module) and value not in path:
                     parts.append((f"{prefix}{name}.", value, (*path, value)))
@@ -220,8 +219,12 @@ class Module:
                 tensor.assign_(arrays[name])
 
     def holding(self, values: Mapping[str, Any]) -> AbstractContextManager[None]:
-        """Inside the block, the parameters and buffers named in ``values`` are these."""
-        return swapped(self, values)
+        """Inside the block, the parameters and buffers named in ``values`` are these, and are found as such.
+
+        Raises:
+            StateDictError: a name the module does not have.
+        """
+        return _holding(self, values)
 
     # -------------------------------------------------------------------------------------------- description
     def extra_repr(self) -> str:
@@ -275,28 +278,27 @@ def evaluating(module: Module) -> Iterator[None]:
 
 
 @contextmanager
-def swapped(module: Module, values: Mapping[str, Any]) -> Iterator[None]:
-    """Inside the block, the module's parameters and buffers named in ``values`` are these."""
+def _holding(module: Module, values: Mapping[str, Any]) -> Iterator[None]:
     own = dict(module._named((Parameter, Buffer)))
     unknown = [name for name in values if name not in own]
     if unknown:
-        raise StateDictError(
-            f"functional_call: {type(module).__name__} has no {', '.join(unknown)}; it has {', '.join(own)}"
-        )
-    places = {
-        id(value): [
-            (vars(part), name) for part in module.modules() for name, other in vars(part).items() if other is value
-        ]
-        for value in (own[name] for name in values)
-    }
-    changed = [(attributes, name, own[key], values[key]) for key in values for attributes, name in places[id(own[key])]]
+        raise StateDictError(f"{type(module).__name__} has no {', '.join(unknown)}; it has {', '.join(own)}")
+    new = {id(own[name]): value for name, value in values.items()}
+    before = []
+    for attributes in map(vars, module.modules()):
+        old = {name: value for name, value in attributes.items() if id(value) in new}  # shared ones in every place
+        if old:
+            before.append((attributes, old, attributes.get("_replaced", {})))
     try:
-        for attributes, name, _, new in changed:
-            attributes[name] = new
+        for attributes, old, replaced in before:
+            attributes.update({name: new[id(value)] for name, value in old.items()})
+            attributes["_replaced"] = {**old, **replaced}  # inside another block: what that one replaced
         yield
     finally:
-        for attributes, name, old, _ in changed:
-            attributes[name] = old
+        for attributes, old, replaced in before:
+            attributes.update(old, _replaced=replaced)
+            if not replaced:
+                del attributes["_replaced"]
 
 
 def functional_call(module: Module, params: Mapping[str, Any], *inputs: Any, **kwargs: Any) -> Any:
@@ -310,5 +312,5 @@ def functional_call(module: Module, params: Mapping[str, Any], *inputs: Any, **k
     Raises:
         StateDictError: a name the module does not have.
     """
-    with swapped(module, params):
+    with module.holding(params):
         return module(*inputs, **kwargs)

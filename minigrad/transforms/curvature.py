@@ -10,7 +10,10 @@
 
 Each is a SciPy ``LinearOperator`` (CuPy's on a device), so ``scipy.sparse.linalg`` serves: ``eigsh(hessian(f, x),
 k=3)``. Products are exact, and cost a few gradients each; several at a time (``A @ V`` for a matrix V) go through as
-one batch.
+one batch. They are those at the point as it was: what is written to x afterwards changes nothing.
+
+A product is an array, a constant to every derivative taken outside; where curvature is to be differentiated, use
+:func:`minigrad.hessian` and :func:`minigrad.hvp`.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ import numpy as np
 from minigrad.arrays.backend import Array, backend_of, unwrapped
 from minigrad.core.errors import GraphError
 from minigrad.core.modes import enable_grad
+from minigrad.creation import ones_like
 from minigrad.tensor import Tensor
 from minigrad.transforms.autodiff import chunk_that_fits, pull, unit_vectors
 from minigrad.transforms.flat import ravel_tree
@@ -40,7 +44,7 @@ class _Curvature:
     """What is put before ``LinearOperator``: products with one vector or many, and the matrix itself.
 
     Args:
-        product: v -> A v for v of shape (p,), and for each row of a (q, p) matrix.
+        product: v -> A v for v of shape (p,), and for each row of a (q, p) matrix; arrays on the parameters' backend.
         like: an array of the vectors' dtype, on their backend.
         chunk: how many products to make at a time for the matrix.
     """
@@ -50,11 +54,20 @@ class _Curvature:
         super().__init__(like.dtype, (p, p))  # type: ignore[call-arg]
 
     def _matvec(self, v: Array) -> Array:
-        return self.product(v.reshape(-1).astype(self._like.dtype))
+        if v.dtype.kind == "c":  # the matrix is real
+            return self._matvec(v.real) + 1j * self._matvec(v.imag)
+        return self.product(self._cast(v.reshape(-1)))
 
     def _matmat(self, V: Array) -> Array:
-        rows, starts = V.T.astype(self._like.dtype), range(0, V.shape[1], self._chunk)
-        return np.concatenate([self.product(np.ascontiguousarray(rows[i : i + self._chunk])) for i in starts]).T
+        if V.dtype.kind == "c":
+            return self._matmat(V.real) + 1j * self._matmat(V.imag)
+        rows, k = self._cast(V.T), V.shape[1]
+        if not rows.size:
+            return rows.T
+        return np.concatenate([self.product(rows[i : i + self._chunk]) for i in range(0, k, self._chunk)]).T
+
+    def _cast(self, v: Array) -> Array:
+        return v.astype(self._like.dtype, order="C")
 
     def _adjoint(self) -> Any:
         return self
@@ -74,7 +87,8 @@ def _operator(library: str) -> Any:
 
 
 def _curvature(product: Product, variables: Sequence[Tensor], sources: Sequence[Tensor]) -> Any:
-    like, p = unwrapped(variables[0]), sum(x.size for x in variables)
+    p, dtype = sum(x.size for x in variables), np.result_type(*[x.dtype for x in variables])
+    like = np.zeros_like(unwrapped(variables[0]), dtype=dtype, shape=())
     library = "cupyx.scipy.sparse.linalg" if backend_of(like).name == "cupy" else "scipy.sparse.linalg"
     return _operator(library)(product, p, like, chunk_that_fits(sources, p))
 
@@ -87,11 +101,14 @@ def _record(name: str, fun: Callable[[Any], Any], x: Any) -> tuple[list[Tensor],
     for leaf in leaves:
         leaf = leaf.detach()
         if leaf.dtype.kind != "f":
-            raise TypeError(f"curvature.{name} differentiates by floating-point numbers, not {leaf.dtype}")
+            raise TypeError(
+                f"curvature.{name} differentiates by floating-point numbers, not {leaf.dtype}; cast with "
+                ".astype('float32'), or let the function close over what is constant"
+            )
         leaf.tracked = True
         variables.append(leaf)
     if not variables:
-        raise ValueError(f"curvature.{name}: there are no parameters in {type(x).__name__}")
+        raise ValueError(f"curvature.{name}: {type(x).__name__} holds no parameters (that require gradients)")
     with enable_grad():
         if hasattr(x, "named_parameters"):
             with x.holding(rebuild(variables)):
@@ -99,7 +116,10 @@ def _record(name: str, fun: Callable[[Any], Any], x: Any) -> tuple[list[Tensor],
         else:
             y = fun(rebuild(variables))
     if not isinstance(y, Tensor):
-        raise GraphError(f"curvature.{name}: the function must return a tensor, not a {type(y).__name__}")
+        raise GraphError(
+            f"curvature.{name}: the function must return a tensor, not a {type(y).__name__}: .numpy() and .item() "
+            "leave the graph, and a derivative would not see what is behind them"
+        )
     return variables, y
 
 
@@ -109,7 +129,7 @@ def _gradient(name: str, y: Tensor, variables: Sequence[Tensor]) -> list[Tensor]
             f"curvature.{name} needs a scalar loss, but this one has shape {y.shape}. Reduce it with .mean() or .sum()"
         )
     with enable_grad():
-        return pull([(y, y.detach() * 0 + 1)] if y.tracked else [], variables, True, True)
+        return pull([(y, ones_like(y))] if y.tracked else [], variables, True, True)
 
 
 def hessian(fun: Callable[[Any], Any], x: Any) -> Any:
@@ -154,11 +174,11 @@ def gauss_newton(predict: Callable[[Any], Any], loss: Callable[[Any], Any], x: A
         x: as for :func:`hessian`.
 
     Raises:
-        GraphError, ValueError: as :func:`hessian`.
+        GraphError, TypeError, ValueError: as :func:`hessian`.
     """
     variables, z = _record("gauss_newton", predict, x)
     J = Linearization(variables, [z])
-    (output,), y = _record("gauss_newton", lambda z: loss(z), z.detach())
+    (output,), y = _record("gauss_newton", loss, z.detach())
     H = Linearization([output], _gradient("gauss_newton", y, [output]))
     return _curvature(lambda v: J.vjp(H.vjp(J.jvp(v))), variables, [z])
 
@@ -180,15 +200,15 @@ def fisher(predict: Callable[[Any], Any], x: Any, likelihood: str = "categorical
 
     Raises:
         ValueError: another likelihood, or predictions without an axis of examples.
+        GraphError, TypeError, ValueError: as :func:`hessian`.
     """
     known = {"categorical": _categorical, "bernoulli": _bernoulli, "gaussian": lambda z: lambda u: u}
     if likelihood not in known:
         raise ValueError(f"curvature.fisher: likelihood must be one of {', '.join(known)}, not {likelihood!r}")
     variables, z = _record("fisher", predict, x)
     if z.ndim < 1 + (likelihood == "categorical"):
-        raise ValueError(
-            f"curvature.fisher: predictions of shape {z.shape} have no axis of examples before the classes"
-        )
+        wanted = "(examples, classes)" if likelihood == "categorical" else "(examples, ...)"
+        raise ValueError(f"curvature.fisher: {likelihood} predictions have the shape {wanted}, not {z.shape}")
     J, covariance = Linearization(variables, [z]), known[likelihood](z.array)
     shape, n = z.shape, len(z)
     product = lambda v: J.vjp(covariance(J.jvp(v).reshape((*v.shape[:-1], *shape))).reshape((*v.shape[:-1], -1)) / n)
@@ -202,8 +222,8 @@ def _categorical(z: Array) -> Product:
 
 
 def _bernoulli(z: Array) -> Product:
-    p = np.exp(-np.logaddexp(z * 0, -z))
-    return lambda u: p * (1 - p) * u
+    e = np.exp(-np.abs(z))  # p (1 - p) without cancellation, where p is all but 1
+    return lambda u: e / (1 + e) ** 2 * u
 
 
 def empirical_fisher(losses: Callable[[Any], Any], x: Any) -> Any:
@@ -220,6 +240,7 @@ def empirical_fisher(losses: Callable[[Any], Any], x: Any) -> Any:
 
     Raises:
         GraphError: it returns no vector.
+        TypeError, ValueError: as :func:`hessian`.
     """
     variables, y = _record("empirical_fisher", losses, x)
     if y.ndim != 1:

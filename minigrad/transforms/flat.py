@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.arrays.backend import Array, backend_of, unwrapped
+from minigrad.creation import zeros
 from minigrad.tensor import Tensor
 from minigrad.transforms.tree import flatten
 
@@ -38,13 +39,19 @@ class Layout:
         self.size = self.offsets[-1]
 
     def join(self, parts: Sequence[Any], batch: tuple[int, ...] = ()) -> Any:
-        """The parts as one vector; of one part, a view. Leading axes ``batch`` that all have stay in front."""
-        rows = [part.reshape((*batch, -1) if part.size else (*batch, 0)) for part in parts]
-        return np.concatenate(rows, axis=-1) if len(rows) != 1 else rows[0]
+        """The parts as one new vector; leading axes ``batch`` that all have stay in front."""
+        rows = [part.reshape((*batch, b - a)) for part, (a, b) in zip(parts, pairwise(self.offsets), strict=True)]
+        return np.concatenate(rows, axis=-1) if len(rows) != 1 else rows[0].copy()
 
     def split(self, vector: Any) -> list[Any]:
-        """The vector as parts of their shapes, views of it; axes before its last one stay in front."""
-        batch = vector.shape[:-1]
+        """The vector as parts of their shapes, views of it; axes before its last one stay in front.
+
+        Raises:
+            ValueError: it has another length.
+        """
+        *batch, length = vector.shape
+        if length != self.size:
+            raise ValueError(f"the parts {self.shapes} have {self.size} entries, but the vector has {length}")
         cuts = zip(pairwise(self.offsets), self.shapes, strict=True)
         return [vector[..., a:b].reshape((*batch, *shape)) for (a, b), shape in cuts]
 
@@ -104,18 +111,19 @@ def ravel_tree(tree: Any) -> tuple[Tensor, Callable[[Any], Any]]:
             parameters that require gradients (``nn.functional_call(module, unravel(theta), x)`` calls it with them).
 
     Returns:
-        the vector, of the dtype that holds all of them; and ``unravel``, which gives each its shape and dtype back.
+        the vector, a copy, of the dtype that holds all of them (NumPy's promotion); and ``unravel``, which gives each
+        its shape and dtype back.
 
     Raises:
-        TypeError: arrays on different backends.
+        TypeError: something else in the tree, or arrays on different backends.
         ValueError: ``unravel`` is given a vector of another length.
     """
     if hasattr(tree, "named_parameters"):
         tree = {name: x for name, x in tree.named_parameters() if x.requires_grad}
     leaves, rebuild = flatten(tree)
-    tensors = [x if isinstance(x, Tensor) else Tensor(x) for x in leaves]
+    tensors = [_tensor(x) for x in leaves]
     layout = TypedLayout(tensors)
-    vector = layout.join(tensors) if tensors else Tensor(np.zeros(0))
+    vector = layout.join(tensors) if tensors else zeros(0)
 
     def unravel(theta: Any) -> Any:
         theta = theta if isinstance(theta, Tensor) else Tensor(theta)
@@ -124,3 +132,14 @@ def ravel_tree(tree: Any) -> tuple[Tensor, Callable[[Any], Any]]:
         return rebuild(layout.split(theta))
 
     return vector, unravel
+
+
+def _tensor(x: Any) -> Tensor:
+    if hasattr(x, "named_parameters"):
+        raise TypeError(
+            f"ravel_tree: a module inside a tree ({type(x).__name__}) does not say which of its tensors are meant; put "
+            "dict(module.named_parameters()) in its place"
+        )
+    if not isinstance(x, (Tensor, bool, int, float)) and not hasattr(x, "dtype"):
+        raise TypeError(f"ravel_tree: a tree holds tensors, arrays and numbers, not a {type(x).__name__}")
+    return x if isinstance(x, Tensor) else Tensor(x)

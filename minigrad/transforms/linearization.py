@@ -44,11 +44,19 @@ class Linearization:
         self.columns, self.rows = Layout([x.shape for x in variables]), Layout([y.shape for y in outputs])
 
     def vjp(self, u: Array) -> Array:
-        """u J for a vector u of length n, or for each row of a matrix of them."""
+        """u J for a vector u of length n, or for each row of a matrix of them.
+
+        Raises:
+            ValueError: u has another length.
+        """
         return self._product(self.outputs, self.variables, self.rows, self.columns, u)
 
     def jvp(self, v: Array) -> Array:
-        """J v for a vector v of length p, or for each row of a matrix of them."""
+        """J v for a vector v of length p, or for each row of a matrix of them.
+
+        Raises:
+            ValueError: v has another length.
+        """
         us, uJ = self._transposed
         return self._product(uJ, us, self.columns, self.rows, v)
 
@@ -68,7 +76,7 @@ class Linearization:
         pairs = [(y, part) for y, part in zip(roots, given.split(v), strict=True) if y.tracked]
         if v.ndim == 1:
             return found.join([g.array for g in pull(pairs, wanted, False, True)])
-        return found.join([g.array for g in pull_many(pairs, wanted, len(v))], (len(v),))
+        return found.join([g.array for g in pull_many(pairs, wanted, v.shape[0])], v.shape[:1])
 
     def matrix(self, chunk: int | None = None) -> Array:
         """J itself, by rows or by columns, whichever are fewer.
@@ -77,16 +85,18 @@ class Linearization:
             chunk: how many to compute at a time; by default so many that what is needed in between stays in cache.
         """
         n, p = self.rows.size, self.columns.size
+        if not (n and p):
+            return np.zeros_like(unwrapped(self.variables[0]), shape=(n, p))
         if 2 * p < n:  # a column takes a sweep through two graphs
             sources: Sequence[Tensor] = [g for g in self._transposed[1] if g.tracked] or self.outputs
-            return np.concatenate(self._blocks(self.jvp, p, sources, chunk)).T
-        return np.concatenate(self._blocks(self.vjp, n, self.outputs, chunk))
+            return self._rows(self.jvp, p, sources, chunk).T
+        return self._rows(self.vjp, n, self.outputs, chunk)
 
-    def _blocks(self, product: Any, count: int, sources: Sequence[Tensor], chunk: int | None) -> list[Array]:
+    def _rows(self, product: Any, count: int, sources: Sequence[Tensor], chunk: int | None) -> Array:
         like = unwrapped(self.variables[0])
         chunk = chunk or chunk_that_fits(sources, count)
         starts = range(0, count, chunk)
-        return [product(unit_vectors(start, min(chunk, count - start), count, like)) for start in starts]
+        return np.concatenate([product(unit_vectors(i, min(chunk, count - i), count, like)) for i in starts])
 
 
 class PerExample:
@@ -94,9 +104,18 @@ class PerExample:
 
     So one sweep serves a whole column of outputs: the cotangent of example i goes through example i alone.
 
+    >>> import minigrad as mg
+    >>> w = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> examples = PerExample(lambda x: w @ x, [mg.Tensor(np.eye(2))])
+    >>> examples.outputs, examples.jacobian([w]).tolist()
+    (Tensor([1., 2.], dtype=float64, from leave), [[1.0, 0.0], [0.0, 1.0]])
+
     Args:
         fun: of one example (a row of each of ``examples``), returns a tensor.
         examples: tensors whose first axes count the examples.
+
+    Raises:
+        ValueError: they count differently.
     """
 
     def __init__(self, fun: Callable[..., Any], examples: Sequence[Tensor]) -> None:
@@ -111,10 +130,12 @@ class PerExample:
     def jacobian(self, variables: Sequence[Tensor]) -> Array:
         """Of all outputs by all variables, (n k, p), where each of n examples has k outputs."""
         n, k, layout, columns = self.axis.size, self.one.size, Layout([x.shape for x in variables]), []
+        if not k:
+            return np.zeros_like(unwrapped(self.one), shape=(0, layout.size))
         for j in range(k):
             one_hot = np.zeros_like(unwrapped(self.one), shape=(n, k))
             one_hot[:, j] = 1
             seed = self.axis.enter(one_hot.reshape((n, *self.one.shape)))
             found = pull([(self.one, seed)] if self.one.tracked else [], variables, False, True)
             columns.append(layout.join([self.axis.leave(g).array for g in found], (n,)))
-        return columns[0] if k == 1 else np.stack(columns, axis=1).reshape(n * k, -1)
+        return columns[0] if k == 1 else np.stack(columns, axis=1).reshape(n * k, layout.size)

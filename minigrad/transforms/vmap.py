@@ -63,7 +63,13 @@ class HiddenAxis:
         self.size, self.level = size, _next_level() if level is None else level
 
     def enter(self, x: Any, axis: int = 0) -> Any:
-        """``x``, one example of it being the rest of its axes; an array for an array, a tensor for a tensor."""
+        """``x``, one example of it being the rest of its axes; an array for an array, a tensor for a tensor.
+
+        Raises:
+            ValueError: the axis has another length than there are examples.
+        """
+        if x.shape[axis] != self.size:
+            raise ValueError(f"axis {axis} of shape {tuple(x.shape)} should count {self.size} examples")
         return enter(x, level=self.level, axis=axis)
 
     def leave(self, y: Any, axis: int = 0) -> Any:

@@ -6,14 +6,18 @@ are computed together, as one batch, by ``vmap``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from minigrad.arrays.backend import Array, backend_of, move
+from minigrad.core.modes import enable_grad, no_grad
 from minigrad.optim.problems.minimization import Minimization, MinimizationPoint
+from minigrad.optim.problems.problem import check_scalar
+from minigrad.tensor import Tensor
+from minigrad.transforms.vmap import vmap
 
 __all__ = [
     "CoordinateEstimate",
@@ -103,3 +107,21 @@ class Estimated(Minimization):
     ) -> None:
         super().__init__(fun, variables, examples, order=0)
         self.estimate, self.seed, self.drawn = estimate, seed, drawn
+
+    def evaluate(self, leaves: list[Tensor], examples: Sequence[Any]) -> Tensor:
+        y = self.variables.call(self.fun, leaves, *examples)
+        return check_scalar(
+            y, "a function to minimize", "or minimize another", tracked=False
+        )  # it need not be differentiable
+
+    def values(self, thetas: Array) -> Array:
+        """The values at many points, (q, p) -> (q,), in one sweep where the function can be batched."""
+        self.nfev += len(thetas)
+        with enable_grad() if self.reads is None else no_grad():  # once, to see what it reads
+            if self.variables.in_place:  # a closure reads its parameters itself
+                each = [self.evaluate(self.variables.leaves(theta), self.examples) for theta in thetas]
+                return np.stack([y.array for y in each])
+            parts = [Tensor(part) for part in self.variables.layout.split(thetas)]
+            y = vmap(lambda *leaves: self.evaluate(list(leaves), self.examples))(*parts)
+            self.look_at(y, parts)
+            return y.array

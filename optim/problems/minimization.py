@@ -11,11 +11,9 @@ import numpy as np
 from minigrad.arrays.backend import Array
 from minigrad.core.backward import walk
 from minigrad.core.graph import wrap
-from minigrad.core.modes import no_grad
 from minigrad.optim.problems.problem import Point, Problem, check_scalar
 from minigrad.tensor import Tensor
 from minigrad.transforms.autodiff import pull
-from minigrad.transforms.vmap import vmap
 
 __all__ = ["Minimization", "MinimizationPoint"]
 
@@ -76,13 +74,3 @@ class Minimization(Problem):
 
     def outcome(self, leaves: list[Tensor]) -> dict[str, Any]:
         return {"fun": self.evaluate(leaves, self.examples)}
-
-    def values(self, thetas: Array) -> Array:
-        """The values at many points, (q, p) -> (q,), in one sweep where the function can be batched."""
-        self.nfev += len(thetas)
-        with no_grad():
-            if self.variables.in_place:  # a closure reads its parameters itself
-                each = [self.evaluate(self.variables.leaves(theta), self.examples) for theta in thetas]
-                return np.stack([y.array for y in each])
-            parts = [Tensor(part) for part in self.variables.layout.split(thetas)]
-            return vmap(lambda *leaves: self.evaluate(list(leaves), self.examples))(*parts).array

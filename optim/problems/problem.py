@@ -170,8 +170,8 @@ class Point:
         return self.linearization.vjp(v)
 
 
-def check_scalar(y: Any, what: str, otherwise: str) -> Tensor:
-    """``y`` itself; GraphError unless it is a scalar tensor that depends on the variables."""
+def check_scalar(y: Any, what: str, otherwise: str, tracked: bool = True) -> Tensor:
+    """``y`` itself; GraphError unless it is a scalar tensor and, if ``tracked``, depends on the variables."""
     if not isinstance(y, Tensor):
         raise GraphError(f"{what} must return a tensor, but this one returned a {type(y).__name__}")
     if y.shape != ():
@@ -179,7 +179,7 @@ def check_scalar(y: Any, what: str, otherwise: str) -> Tensor:
             f"{what} must return one scalar, but this one returned shape {y.shape}. "
             f"Reduce it with .mean() or .sum(), {otherwise}"
         )
-    return check_tracked(y, what)
+    return check_tracked(y, what) if tracked else y
 
 
 def check_tracked(y: Tensor, what: str) -> Tensor:

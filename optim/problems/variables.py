@@ -49,7 +49,7 @@ class Variables:
 
     def read(self) -> Array:
         """theta now: a copy."""
-        return self.join([a.copy() for a in self._arrays()])
+        return self.join(self._arrays())
 
     @property
     def like(self) -> Array:
@@ -82,7 +82,7 @@ class Variables:
         return sum(argument.stamp for argument in self.arguments)
 
     def join(self, parts: Sequence[Array]) -> Array:
-        """The parts, one per tensor, as one vector."""
+        """The parts, one per tensor, as one new vector."""
         return self.layout.join(parts)
 
     def leaves(self, theta: Array) -> list[Tensor]:

@@ -200,6 +200,60 @@ def test_functional_call_restores_after_an_error_and_reaches_shared_parameters()
     assert a.weight is weight
 
 
+def test_what_is_held_counts_as_a_parameter():
+    """Otherwise a penalty on all parameters would silently be zero inside ``functional_call``."""
+    net = Net()
+    net.scale.requires_grad = False
+    own = dict(net.named_parameters())
+    doubled = {name: 2 * x for name, x in own.items() if x.requires_grad}
+    with net.holding(doubled):
+        inside = dict(net.named_parameters())
+        assert list(inside) == list(own)
+        assert all(inside[name] is doubled.get(name, own[name]) for name in own)
+        assert net.parameter_count() == sum(x.size for x in own.values())
+        assert set(net.state_dict()) == {*NAMES, "count"}
+        assert [name for name, _ in net.named_buffers()] == ["count"]
+    assert all(x is own[name] for name, x in net.named_parameters())
+    assert all("_replaced" not in vars(part) for part in net.modules())
+
+    penalty = lambda params: nn.functional_call(Penalized(), params)
+    assert mg.grad(penalty)({"weight": mg.ones(2)})["weight"].tolist() == [2, 2]
+
+
+class Penalized(nn.Module):
+    def __init__(self):
+        self.weight = nn.Parameter([0.0, 0.0])
+
+    def forward(self):
+        return sum((x * x).sum() for x in self.parameters())
+
+
+def test_holding_nests_and_restores_in_turn():
+    net = nn.Linear(2, 2)
+    weight, bias, count = net.weight, net.bias, {"weight": mg.zeros(2, 2)}
+    with pytest.raises(KeyError), net.holding(count):  # noqa: PT012 - what is restored after an error
+        with net.holding({"weight": mg.ones(2, 2), "bias": mg.ones(2)}):
+            assert net(mg.ones(1, 2)).tolist() == [[3, 3]]
+            assert len(list(net.parameters())) == 2
+        assert net.weight is count["weight"]
+        assert net.bias is bias
+        assert len(list(net.parameters())) == 2
+        raise KeyError
+    assert net.weight is weight
+    assert net.bias is bias
+    for name, x in net.named_parameters():  # while they are being walked over
+        with net.holding({name: x + 1}):
+            assert getattr(net, name) is not x
+
+
+def test_holding_knows_the_names():
+    with (
+        pytest.raises(nn.StateDictError, match="Linear has no wieght; it has weight, bias"),
+        nn.Linear(1, 1).holding({"wieght": 0}),
+    ):
+        pass
+
+
 def test_repr_counts_parameters():
     text = repr(nn.Sequential(nn.Linear(2, 3), nn.ReLU()))
     assert text == "Sequential(  # 9 parameters\n  (0): Linear(2, 3)  # 9 parameters\n  (1): ReLU()\n)"
