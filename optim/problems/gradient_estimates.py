@@ -107,6 +107,7 @@ class Estimated(Minimization):
     ) -> None:
         super().__init__(fun, variables, examples, order=0)
         self.estimate, self.seed, self.drawn = estimate, seed, drawn
+        self._at_many = vmap(lambda *leaves: self.evaluate(list(leaves), self.examples))
 
     def evaluate(self, leaves: list[Tensor], examples: Sequence[Any]) -> Tensor:
         y = self.variables.call(self.fun, leaves, *examples)
@@ -122,6 +123,6 @@ class Estimated(Minimization):
                 each = [self.evaluate(self.variables.leaves(theta), self.examples) for theta in thetas]
                 return np.stack([y.array for y in each])
             parts = [Tensor(part) for part in self.variables.layout.split(thetas)]
-            y = vmap(lambda *leaves: self.evaluate(list(leaves), self.examples))(*parts)
+            y = self._at_many(*parts)
             self.look_at(y, parts)
             return y.array

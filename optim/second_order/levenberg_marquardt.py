@@ -200,8 +200,6 @@ class DampedModel:
                 break
             low, high = (max(low, mu), high) if length > radius else (low, mu)
             mu += (length - radius) / radius * damped.inverse_slope(F, q)
-            if not known and mu <= low == 0:  # as far as one can see from here, no damping is needed
-                mu = least
         return q, mu
 
 
