@@ -89,7 +89,7 @@ def test_an_unknown_name_is_an_attribute_error_that_knows_the_others():
 def test_all_is_what_the_face_imports():
     """A type checker takes what is not in ``__all__`` for private."""
     public = {n for n, v in vars(minigrad).items() if n[0] != "_" and not isinstance(v, ModuleType)} - {"TYPE_CHECKING"}
-    assert set(minigrad.__all__) == public | {"data", "nn"}
+    assert set(minigrad.__all__) == public | {"curvature", "data", "nn"}
 
 
 def test_type_checkers_see_what_comes_later():

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arrays.backend import Array, move
+from minigrad.arrays.backend import Array, move, to_numpy
 from minigrad.optim.constraints import Constraint
 from minigrad.optim.first_order.optimizer import Optimizer
 from minigrad.optim.first_order.update import UpdateState
@@ -74,7 +74,8 @@ class FieldUpdate:
         """The counts, and the players' vectors as one each."""
         counts = {f"step {i}": state.step for i, state in enumerate(self.states)}
         names = self.states[0].vectors
-        return {"k": self.k, **counts, **{n: np.concatenate([s.vectors[n] for s in self.states]) for n in names}}
+        vectors = {name: to_numpy(np.concatenate([s.vectors[name] for s in self.states])) for name in names}
+        return {"k": self.k, **counts, **vectors}
 
     def restore_state(self, saved: dict[str, Any], home: str) -> None:
         """What :meth:`save_state` gave, on the backend ``home``."""

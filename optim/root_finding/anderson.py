@@ -67,7 +67,8 @@ class Anderson(FixedPointIteration):
         x, r = to_numpy(point.theta), -to_numpy(point.residual)
         state = self.state
         if state.theta is not None:
-            state.X, state.F = self._with(state.X, x - state.theta), self._with(state.F, r - state.residual)
+            state.X = self._with(state.X, x - to_numpy(state.theta))
+            state.F = self._with(state.F, r - to_numpy(state.residual))
         state.theta, state.residual = x.copy(), r.copy()
         step = self.mixing * r
         if state.X is not None:

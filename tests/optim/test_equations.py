@@ -27,7 +27,8 @@ def contraction(seed, n=4):
 @pytest.mark.parametrize(("function", "method"), METHODS)
 def test_every_method_finds_the_fixed_point_of_a_contraction(function, method, seed):
     A, b, x0 = contraction(seed)
-    g = lambda x: b + A @ mg.tanh(x)
+    At, bt = mg.tensor(A), mg.tensor(b)
+    g = lambda x: bt + At @ mg.tanh(x)
     fun = g if function == "fixed_point" else lambda x: x - g(x)
     result = getattr(optim, function)(fun, x0, method)
     assert result.status in (Status.ROOT, Status.ROUNDING)
@@ -68,7 +69,8 @@ def test_anderson_solves_a_linear_map_in_as_many_steps_as_it_has_dimensions():
     rng = np.random.default_rng(0)
     Q = np.linalg.qr(rng.standard_normal((4, 4)))[0]
     A, b = Q @ np.diag([0.95, 0.9, 0.5, -0.9]) @ Q.T, rng.standard_normal(4)
-    g = lambda x: A @ x + b
+    At, bt = mg.tensor(A), mg.tensor(b)
+    g = lambda x: At @ x + bt
     anderson, plain = (optim.fixed_point(g, np.zeros(4), m) for m in ("anderson", "iteration"))
     np.testing.assert_allclose(anderson.x, np.linalg.solve(np.eye(4) - A, b), rtol=1e-9)
     assert anderson.nit <= 7
@@ -122,6 +124,7 @@ def test_state_is_saved(method):
     """Stopped after three steps and resumed: bit for bit the run that was not stopped."""
     A, b, x0 = contraction(5)
     cls = optim.FIXED_POINT[method]
+    A, b = mg.tensor(A), mg.tensor(b)
     F = lambda x: x - (b + A @ mg.tanh(x))
 
     def steps(x, made, n):
