@@ -29,7 +29,7 @@ from minigrad.optim.first_order.zeroth_order import ZOO, RandomGradientFree
 from minigrad.optim.games import GDA, BestResponse, ConsensusGD, ExtraGradient, OptimisticAdam, OptimisticGDA
 from minigrad.optim.line_search import Armijo, Constant, Exact, Wolfe
 from minigrad.optim.loop import Stopping
-from minigrad.optim.method import Method
+from minigrad.optim.method import Method, TrainingMethod
 from minigrad.optim.problems.gradient_estimates import CoordinateEstimate, GaussianEstimate
 from minigrad.optim.problems.least_squares import LeastSquares
 from minigrad.optim.problems.minimax import Minimax
@@ -106,6 +106,7 @@ __all__ = [
     "Status",
     "Stopping",
     "Subgradient",
+    "TrainingMethod",
     "TrustRegion",
     "UpdateRule",
     "UpdateState",

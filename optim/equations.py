@@ -10,7 +10,7 @@ from minigrad.optim.result import Numbers, Result, X
 from minigrad.optim.root_finding.anderson import Anderson, FixedPointIteration
 from minigrad.optim.root_finding.broyden import Broyden
 from minigrad.optim.root_finding.newton_raphson import NewtonRaphson
-from minigrad.optim.solvers import Report, Task, solve
+from minigrad.optim.solvers import Report, Task, solve_task
 from minigrad.transforms.tree import flatten
 
 __all__ = ["FIXED_POINT", "ROOT", "fixed_point", "root"]
@@ -66,7 +66,7 @@ def root(
         GraphError: F does not return tensors computed from its argument.
     """
     report = Report(callback, progress, keep_x)
-    return solve(_ROOT, fun, (x0,), method, stop, {"tol": tol, "maxiter": maxiter}, report, options, jac=jac)
+    return solve_task(_ROOT, fun, (x0,), method, stop, {"tol": tol, "maxiter": maxiter}, report, options, jac=jac)
 
 
 def fixed_point(
@@ -111,4 +111,4 @@ def fixed_point(
         return [b - a for b, a in zip(before, after, strict=True)]
 
     report = Report(callback, progress, keep_x)
-    return solve(_FIXED_POINT, difference, (x0,), method, stop, {"tol": tol, "maxiter": maxiter}, report, options)
+    return solve_task(_FIXED_POINT, difference, (x0,), method, stop, {"tol": tol, "maxiter": maxiter}, report, options)

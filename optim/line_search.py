@@ -14,6 +14,7 @@ import numpy as np
 from minigrad.arrays.backend import Array
 from minigrad.optim.method import Stateful, Step
 from minigrad.optim.problems.minimax import Minimax
+from minigrad.optim.problems.problem import Point
 from minigrad.optim.result import Status
 
 __all__ = [
@@ -36,7 +37,7 @@ class Search(Stateful):
 
     compares_values = True
 
-    def __call__(self, point: Any, d: Array) -> Step:
+    def __call__(self, point: Point, d: Array) -> Step:
         if self.compares_values:
             if isinstance(point.problem, Minimax):
                 raise TypeError(
@@ -52,7 +53,7 @@ class Search(Stateful):
             slope = 0.0
         return self.along(point, d, slope)
 
-    def along(self, point: Any, d: Array, slope: float) -> Step:
+    def along(self, point: Point, d: Array, slope: float) -> Step:
         """The step, for a direction of slope field^T d < 0."""
         raise NotImplementedError
 
@@ -79,7 +80,7 @@ class Constant(Search):
         self.lr, self.schedule = lr, schedule
         self.state = StepCount()
 
-    def along(self, point: Any, d: Array, slope: float) -> Step:
+    def along(self, point: Point, d: Array, slope: float) -> Step:
         t = self.lr if self.schedule is None else self.lr * self.schedule(self.state.k)
         self.state.k += 1
         return Step(point.problem.at(point.theta + t * d), t)
@@ -97,7 +98,7 @@ class Armijo(Search):
             raise ValueError(f"Armijo needs s > 0 and 0 < beta, gamma < 1, not s={s}, beta={beta}, gamma={gamma}")
         self.s, self.beta, self.gamma, self.max_backtracks = s, beta, gamma, max_backtracks
 
-    def along(self, point: Any, d: Array, slope: float) -> Step:
+    def along(self, point: Point, d: Array, slope: float) -> Step:
         t = self.s
         noise = 4 * np.finfo(point.theta.dtype).eps * abs(point.value)  # two values closer than this are the same
         for _ in range(self.max_backtracks):
@@ -111,7 +112,7 @@ class Armijo(Search):
 class _Line:
     """phi(t) = f(theta + t d), as SciPy's searches want it, with every point kept."""
 
-    def __init__(self, point: Any, d: Array) -> None:
+    def __init__(self, point: Point, d: Array) -> None:
         self.origin, self.d = point, d
         self.points: dict[float, Any] = {0.0: point}
 
@@ -139,7 +140,7 @@ class Wolfe(Search):
             raise ValueError(f"Wolfe's conditions need 0 < c1 < c2 < 1, not c1={c1}, c2={c2}")
         self.c1, self.c2, self.maxiter = c1, c2, maxiter
 
-    def along(self, point: Any, d: Array, slope: float) -> Step:
+    def along(self, point: Point, d: Array, slope: float) -> Step:
         import warnings
 
         from scipy.optimize import line_search
@@ -172,7 +173,7 @@ class Exact(Search):
     def __init__(self, tol: float = 1e-10) -> None:
         self.tol = tol
 
-    def along(self, point: Any, d: Array, slope: float) -> Step:
+    def along(self, point: Point, d: Array, slope: float) -> Step:
         line = _Line(point, d)
         bend = float(d @ point.curvature(d))
         if bend > 0:

@@ -13,7 +13,7 @@ import numpy as np
 
 from minigrad.arrays.backend import to_numpy
 from minigrad.optim.method import Method
-from minigrad.optim.problems.problem import Problem
+from minigrad.optim.problems.problem import Point, Problem
 from minigrad.optim.result import Result, Status
 
 __all__ = ["History", "Stopping", "run"]
@@ -94,7 +94,7 @@ def run(
         return _result(problem, method, point, nit, status, dict(history))
 
 
-def _test(problem: Problem, method: Method, s: Stopping, point: Any, nit: int, start: float) -> Status | None:
+def _test(problem: Problem, method: Method, s: Stopping, point: Point, nit: int, start: float) -> Status | None:
     tol = s.tol or 0.0
     if s.target is not None and point.value <= s.target:
         return Status.TARGET
@@ -111,7 +111,7 @@ def _test(problem: Problem, method: Method, s: Stopping, point: Any, nit: int, s
     return None
 
 
-def _small(s: Stopping, old: Any, new: Any, length: float) -> Status | None:
+def _small(s: Stopping, old: Point, new: Point, length: float) -> Status | None:
     if s.xtol is not None and length <= s.xtol * (s.xtol + float(np.linalg.norm(new.theta))):
         return Status.STEP
     if s.ftol is not None and abs(new.value - old.value) <= s.ftol * abs(new.value):
@@ -129,7 +129,7 @@ class History(Mapping[str, np.ndarray]):
         self.xs: list[np.ndarray] | None = [] if keep_x else None
         self.start, self.length = start, 0
 
-    def add(self, point: Any, length: float, size: float) -> None:
+    def add(self, point: Point, length: float, size: float) -> None:
         """Record a point, the length of the step to it, and the method's own size of that step."""
         elapsed = time.perf_counter() - self.start
         self.rows.append((point.value, point.optimality, length, size, point.problem.nfev, elapsed))
@@ -168,7 +168,7 @@ def _asks_to_stop(callback: Callable[[Result[Any, Any]], Any], so_far: Result[An
 
 
 def _result(
-    problem: Problem, method: Method, point: Any, nit: int, status: Status, history: Mapping[str, np.ndarray]
+    problem: Problem, method: Method, point: Point, nit: int, status: Status, history: Mapping[str, np.ndarray]
 ) -> Result[Any, Any]:
     """What is known at ``point``: to a callback while it runs, and to the caller at the end."""
     point = method.answer(point)

@@ -8,18 +8,18 @@ Most methods are a *direction* (where to) and a *search* (how far). The same obj
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from minigrad.arrays.backend import Array, backend_of, move, to_numpy
 from minigrad.optim.problems.minimization import Minimization
-from minigrad.optim.problems.problem import Problem
+from minigrad.optim.problems.problem import Point, Problem
 from minigrad.optim.problems.variables import Owned, Variables
 from minigrad.optim.result import OptimizationError, Status
 from minigrad.tensor import Tensor
 
-__all__ = ["Direction", "DirectionSearch", "Method", "Stateful", "Steepest", "Step", "Stuck"]
+__all__ = ["Direction", "DirectionSearch", "Method", "Stateful", "Steepest", "Step", "Stuck", "TrainingMethod"]
 
 
 class Step(NamedTuple):
@@ -27,9 +27,25 @@ class Step(NamedTuple):
     where it cannot go on.
     """
 
-    point: Any
+    point: Point
     size: float
     status: Status | None = None
+
+
+class TrainingMethod(Protocol):
+    """What a training loop asks of a method: an optimizer of the familiar kind, a :class:`Method`, or one of yours."""
+
+    def step(self, closure: Callable[[], Tensor], /) -> Tensor | None:
+        """One iteration; the closure computes the loss (or the residual, or the payoff), which is differentiated."""
+
+    def zero_grad(self) -> None:
+        """Forget the parameters' gradients."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next step depends on, besides the parameters."""
+
+    def load_state_dict(self, state: Mapping[str, Any], /) -> None:
+        """Go on from what :meth:`state_dict` gave."""
 
 
 class Stuck(Exception):
@@ -92,7 +108,7 @@ class Method(Stateful):
         """The problem this method solves."""
         return self.kind(fun, self.variables, **self.needs(), **options)
 
-    def advance(self, point: Any) -> Step:
+    def advance(self, point: Point) -> Step:
         """Go on from ``point``.
 
         Raises:
@@ -100,18 +116,18 @@ class Method(Stateful):
         """
         raise NotImplementedError
 
-    def attempt(self, point: Any) -> Step:
+    def attempt(self, point: Point) -> Step:
         """:meth:`advance`, where being stuck is a status."""
         try:
             return self.advance(point)
         except Stuck as stuck:
             return Step(point, 0.0, stuck.status)
 
-    def answer(self, point: Any) -> Any:
+    def answer(self, point: Point) -> Any:
         """The point to return, when the last one is ``point``."""
         return point
 
-    def converged(self, point: Any, tol: float) -> Status | None:
+    def converged(self, point: Point, tol: float) -> Status | None:
         """Whether ``point`` is stationary."""
         return point.problem.stationary if point.optimality <= tol else None
 
@@ -199,7 +215,7 @@ class DirectionSearch(Method):
         super().__init__(params)
         self.direction, self.search = direction, search
 
-    def advance(self, point: Any) -> Step:
+    def advance(self, point: Point) -> Step:
         step = self.search(point, self.direction(point))
         if step.point is not point:
             self.direction.moved(point, step.point)
@@ -209,10 +225,10 @@ class DirectionSearch(Method):
 class Direction(Stateful):
     """Where to go from a point."""
 
-    def __call__(self, point: Any) -> Array:
+    def __call__(self, point: Point) -> Array:
         raise NotImplementedError
 
-    def moved(self, old: Any, new: Any) -> None:
+    def moved(self, old: Point, new: Point) -> None:
         """Learn from the step that was taken."""
 
 
@@ -222,7 +238,7 @@ class Steepest(Direction):
     def __init__(self, preconditioner: Any = None) -> None:
         self.D = preconditioner
 
-    def __call__(self, point: Any) -> Array:
+    def __call__(self, point: Point) -> Array:
         if self.D is None:
             return -point.field
         D = move(np.asarray(self.D, dtype=point.theta.dtype), backend_of(point.theta).name)

@@ -12,7 +12,7 @@ import numpy as np
 
 from minigrad.optim.first_order.adam import AdaFom, AdaGrad, Adam, AdamW, AMSGrad, HeavyBall, RMSProp, SignSGD
 from minigrad.optim.first_order.descent import GD, FullMatrixAdaGrad, NoisyGD, PerturbedGD, ProjectedGD, Subgradient
-from minigrad.optim.first_order.method import FirstOrder
+from minigrad.optim.first_order.field_update import FirstOrder
 from minigrad.optim.first_order.optimizer import Optimizer
 from minigrad.optim.first_order.sgd import SGD, IncrementalGradient, Nesterov
 from minigrad.optim.first_order.zeroth_order import ZOO, RandomGradientFree
@@ -30,9 +30,19 @@ from minigrad.optim.second_order.newton import Newton, NewtonCG
 from minigrad.optim.second_order.trust_region import TrustRegion
 from minigrad.optim.transformed import all_examples, with_derivative
 
-__all__ = ["LEAST_SQUARES", "MINIMAX", "MINIMIZE", "Report", "Task", "least_squares", "minimax", "minimize", "solve"]
+__all__ = [
+    "LEAST_SQUARES",
+    "MINIMAX",
+    "MINIMIZE",
+    "Report",
+    "Task",
+    "least_squares",
+    "minimax",
+    "minimize",
+    "solve_task",
+]
 
-#: The methods of each function, by name: a Method, or an optimizer that becomes one (first_order/method.py).
+#: The methods of each function, by name: a Method, or an optimizer that becomes one (first_order/field_update.py).
 MINIMIZE: dict[str, type] = {
     "gd": GD,
     "sgd": SGD,
@@ -128,7 +138,7 @@ _MINIMAX = Task("minimax", MINIMAX, maxiter=1000, tol=0.5, not_tests=("ftol", "t
 _TASKS = (_MINIMIZE, _LEAST_SQUARES, _MINIMAX)
 
 
-def solve(
+def solve_task(
     task: Task,
     fun: Callable[..., Any],
     start: Sequence[Any],
@@ -158,7 +168,7 @@ def solve(
     try:
         return with_derivative(run(problem, chosen, stopping, *report), problem, constrained)
     except Hidden as hidden:
-        again = lambda fun, start: solve(task, fun, start, method, stopping, {}, report, options, **about)
+        again = lambda fun, start: solve_task(task, fun, start, method, stopping, {}, report, options, **about)
         return all_examples(hidden, problem, constrained, again)
 
 
@@ -271,7 +281,7 @@ def minimize(
         GraphError: ``fun`` does not return a scalar tensor computed from its argument.
     """
     limits, report = {"tol": tol, "maxiter": maxiter}, Report(callback, progress, keep_x)
-    return solve(_MINIMIZE, fun, (x0,), method, stop, limits, report, options, examples=examples)
+    return solve_task(_MINIMIZE, fun, (x0,), method, stop, limits, report, options, examples=examples)
 
 
 def least_squares(
@@ -319,7 +329,7 @@ def least_squares(
     """
     limits, report = {"tol": tol, "maxiter": maxiter}, Report(callback, progress, keep_x)
     about: dict[str, Any] = {"examples": examples, "jac": jac, "chunk": jacobian_chunk}
-    return solve(_LEAST_SQUARES, fun, (x0,), method, stop, limits, report, options, **about)
+    return solve_task(_LEAST_SQUARES, fun, (x0,), method, stop, limits, report, options, **about)
 
 
 def minimax(
@@ -359,4 +369,4 @@ def minimax(
         GraphError: ``payoff`` does not return scalars.
     """
     limits, report = {"tol": tol, "maxiter": maxiter}, Report(callback, progress, keep_x)
-    return solve(_MINIMAX, payoff, (x0, y0), method, stop, limits, report, options)
+    return solve_task(_MINIMAX, payoff, (x0, y0), method, stop, limits, report, options)

@@ -14,7 +14,7 @@ from minigrad.core.errors import NonFiniteError
 from minigrad.core.modes import no_grad
 from minigrad.data import DataLoader
 from minigrad.nn.module import Module, evaluating
-from minigrad.optim import LeastSquares, Optimizer, Scheduler
+from minigrad.optim import LeastSquares, Optimizer, Scheduler, TrainingMethod
 from minigrad.optim.schedules import Schedule
 from minigrad.serialization import CheckpointError, load
 from minigrad.tensor import Tensor
@@ -44,7 +44,7 @@ def fit(
     model: Module,
     loss: Loss,
     data: DataLoader,
-    optimizer: Any,
+    optimizer: TrainingMethod,
     epochs: int,
     *,
     schedule: Schedule | None = None,
@@ -126,7 +126,7 @@ class Training:
         model: Module,
         loss: Loss,
         data: DataLoader,
-        optimizer: Any,
+        optimizer: TrainingMethod,
         *,
         schedule: Schedule | None = None,
         validation: Any = None,
@@ -154,7 +154,9 @@ class Training:
         recorded = ["loss", *self.metrics]
         recorded += [f"val_{name}" for name in recorded] if self.validation is not None else []
         self.best_epoch = BestEpoch(self.early_stopping, recorded)
-        self.scheduler = None if schedule is None else Scheduler(optimizer, schedule)
+        self.scheduler: Scheduler | None = None
+        if schedule is not None and isinstance(optimizer, Optimizer):
+            self.scheduler = Scheduler(optimizer, schedule)
         self.epoch = self.step = self.batch = 0
         self.sums: dict[str, float] = {}
         self.history = History()
@@ -241,7 +243,7 @@ class Training:
             self.scheduler.step()
         return len(target), number, output.detach(), target
 
-    def _finite(self, value: Tensor) -> float:
+    def _finite(self, value: Tensor | None) -> float:
         number = _number("the loss", value)
         if not math.isfinite(number):
             raise NonFiniteError(

@@ -11,6 +11,7 @@ from minigrad.arrays.backend import Array, backend_of, move, to_numpy
 from minigrad.optim.constraints import Constraint
 from minigrad.optim.line_search import Constant, Exact, LineSearch, Search, search_of
 from minigrad.optim.method import Direction, DirectionSearch, Method, Steepest, Step
+from minigrad.optim.problems.problem import Point
 from minigrad.optim.result import Status
 from minigrad.optim.schedules import Schedule
 
@@ -70,11 +71,11 @@ class ProjectedGD(Method):
             raise TypeError(f"ProjectedGD needs constraint=Box(...), Ball(...) or Simplex(...), not {constraint!r}")
         self.search, self.constraint = Constant(lr, schedule), constraint
 
-    def advance(self, point: Any) -> Step:
+    def advance(self, point: Point) -> Step:
         to, t, _ = self.search(point, -point.field)
         return Step(point.problem.at(self.constraint.project(to.theta)), t)
 
-    def converged(self, point: Any, tol: float) -> Status | None:
+    def converged(self, point: Point, tol: float) -> Status | None:
         inside = self.constraint.project(point.theta)
         step = inside - self.constraint.project(inside - point.field)
         feasible = float(np.linalg.norm(inside - point.theta)) <= tol
@@ -108,7 +109,7 @@ class Subgradient(Method):
         self.state = SubgradientState()
         self._best: Any = None  # the best point, where this run has met it: it need not be evaluated again
 
-    def advance(self, point: Any) -> Step:
+    def advance(self, point: Point) -> Step:
         state = self.state
         if state.best_value is None or point.value < state.best_value:
             state.best, state.best_value, self._best = point.theta.copy(), point.value, point
@@ -119,7 +120,7 @@ class Subgradient(Method):
         state.average = (1 - share) * before + share * point.theta
         return step
 
-    def answer(self, point: Any) -> Any:
+    def answer(self, point: Point) -> Any:
         best = self.state.best_value
         if best is None or point.value <= best:
             return point
@@ -162,7 +163,7 @@ class NoisyGD(Method):
             raise ValueError(f"sigma must not be negative, but is {sigma}")
         self.search, self.sigma, self.noise = Constant(lr, schedule), sigma, _Noise(seed)
 
-    def advance(self, point: Any) -> Step:
+    def advance(self, point: Point) -> Step:
         xi = self.noise.normal(self.search.state.k, point.theta)
         return self.search(point, -(point.field + self.sigma * xi))
 
@@ -212,10 +213,10 @@ class PerturbedGD(Method):
         self.noise = _Noise(seed)
         self.state = PerturbedState()
 
-    def converged(self, point: Any, tol: float) -> Status | None:
+    def converged(self, point: Point, tol: float) -> Status | None:
         return None  # a small gradient is what the noise is for
 
-    def advance(self, point: Any) -> Step:
+    def advance(self, point: Point) -> Step:
         state = self.state
         state.k += 1
         if state.since is not None and state.since >= self.patience:
@@ -243,7 +244,7 @@ class _FullMatrixDirection(Direction):
     def __init__(self, eps: float) -> None:
         self.eps, self.state = eps, OuterProducts()
 
-    def __call__(self, point: Any) -> Array:
+    def __call__(self, point: Point) -> Array:
         g = to_numpy(point.field)
         G = 0.0 if self.state.G is None else to_numpy(self.state.G)
         self.state.G = G = G + np.outer(g, g)

@@ -6,7 +6,7 @@ from typing import Any
 
 from minigrad.optim.constraints import Constraint
 from minigrad.optim.first_order.adam import Adam
-from minigrad.optim.first_order.method import FirstOrder
+from minigrad.optim.first_order.field_update import FirstOrder
 from minigrad.optim.first_order.sgd import SGD
 from minigrad.optim.problems.gradient_estimates import CoordinateEstimate, GaussianEstimate
 from minigrad.optim.schedules import Schedule

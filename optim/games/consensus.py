@@ -6,6 +6,7 @@ from typing import Any
 
 from minigrad.optim.games.game import Game
 from minigrad.optim.method import Step
+from minigrad.optim.problems.problem import Point
 
 __all__ = ["ConsensusGD"]
 
@@ -25,7 +26,7 @@ class ConsensusGD(Game):
             raise ValueError(f"gamma must not be negative, but is {gamma}")
         self.gamma = gamma
 
-    def advance(self, point: Any) -> Step:
+    def advance(self, point: Point) -> Step:
         # transposed derivative of F times F: what pulling F back through F's own graph gives
         field = point.field + self.gamma * point.curvature(point.field)
         return Step(point.problem.at(self.inside(self.update(point.theta, field))), self.update.lr)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from minigrad.optim.games.game import Game
 from minigrad.optim.method import Step
+from minigrad.optim.problems.problem import Point
 
 __all__ = ["ExtraGradient"]
 
@@ -17,7 +16,7 @@ class ExtraGradient(Game):
     The look ahead is a plain step along the field, whatever the rule.
     """
 
-    def advance(self, point: Any) -> Step:
+    def advance(self, point: Point) -> Step:
         ahead = point.theta.copy()
         for part, lr in zip(self.slices, self.update.learning_rates(), strict=True):
             ahead[part] = ahead[part] - lr * point.field[part]

@@ -6,7 +6,7 @@ from typing import Any
 
 from minigrad.arrays.backend import Array
 from minigrad.optim.constraints import Constraint
-from minigrad.optim.first_order.method import FieldUpdate
+from minigrad.optim.first_order.field_update import FieldUpdate
 from minigrad.optim.first_order.optimizer import Optimizer
 from minigrad.optim.first_order.sgd import SGD
 from minigrad.optim.method import Method

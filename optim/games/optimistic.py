@@ -8,6 +8,7 @@ from typing import Any
 from minigrad.optim.first_order.adam import Adam
 from minigrad.optim.games.game import Game
 from minigrad.optim.method import Step
+from minigrad.optim.problems.problem import Point
 
 __all__ = [
     "LastStep",
@@ -34,7 +35,7 @@ class OptimisticGDA(Game):
         super().__init__(*args, **kwargs)
         self.state = LastStep()
 
-    def advance(self, point: Any) -> Step:
+    def advance(self, point: Point) -> Step:
         step = self.update(point.theta, point.field) - point.theta
         last = step if self.state.last is None else self.state.last
         self.state.last = step

@@ -78,11 +78,11 @@ class Problem:
         """What :meth:`report` says of a point, as tensors that depend on ``leaves``."""
         raise NotImplementedError
 
-    def report(self, point: Any) -> dict[str, Any]:
+    def report(self, point: Point) -> dict[str, Any]:
         """What a Result says of the function at ``point``, as numbers and arrays."""
         return {"fun": point.value}
 
-    def verdict(self, at_first: float, point: Any, status: Status) -> Status:
+    def verdict(self, at_first: float, point: Point, status: Status) -> Status:
         """``status`` at the last point, unless it means something else for this problem.
 
         Args:

@@ -10,6 +10,7 @@ import numpy as np
 from minigrad.arrays.backend import Array
 from minigrad.optim.line_search import LineSearch, Search, search_of
 from minigrad.optim.method import Direction, DirectionSearch
+from minigrad.optim.problems.problem import Point
 
 __all__ = [
     "LBFGS",
@@ -38,7 +39,7 @@ class LBFGSDirection(Direction):
         self.memory = memory
         self.state = LBFGSState()
 
-    def __call__(self, point: Any) -> Array:
+    def __call__(self, point: Point) -> Array:
         S, Y, d = self.state.S, self.state.Y, -point.field
         if S is None:
             return d / max(1.0, float(np.linalg.norm(d)))  # no scale is known yet
@@ -52,7 +53,7 @@ class LBFGSDirection(Direction):
             d = d + (weights.pop() - rho[i] * float(Y[i] @ d)) * S[i]
         return d
 
-    def moved(self, old: Any, new: Any) -> None:
+    def moved(self, old: Point, new: Point) -> None:
         s, y = new.theta - old.theta, new.field - old.field
         if float(s @ y) > np.finfo(s.dtype).eps * float(y @ y):
             self.state.S, self.state.Y = self._with(self.state.S, s), self._with(self.state.Y, y)

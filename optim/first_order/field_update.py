@@ -18,7 +18,7 @@ from minigrad.optim.first_order.update import UpdateState
 from minigrad.optim.method import Method, Step
 from minigrad.optim.problems.finite_sum import FiniteSum, Order
 from minigrad.optim.problems.gradient_estimates import Estimated
-from minigrad.optim.problems.problem import Problem
+from minigrad.optim.problems.problem import Point, Problem
 from minigrad.optim.schedules import Schedule
 
 __all__ = [
@@ -142,7 +142,7 @@ class FirstOrder(Method):
             return FiniteSum(fun, self.variables, examples, **self.batch)
         return super().problem(fun, **options)
 
-    def advance(self, point: Any) -> Step:
+    def advance(self, point: Point) -> Step:
         theta = self.update(point.theta, point.field)
         if self.estimate is not None:
             self.state.drawn = point.problem.drawn
