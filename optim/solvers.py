@@ -159,7 +159,7 @@ def solve_task(
     tests = [f.name for f in fields(Stopping) if f.name not in task.not_tests]
     limits |= {name: options.pop(name) for name in tests if name in options}
     stopping = _stopping(task, stop, limits)
-    chosen = _make(_find(task, method), str(method), variables, options)
+    chosen = _make(_find(task, method), method if isinstance(method, str) else method.__name__, variables, options)
     problem = chosen.problem(fun, **about)
     if stopping.tol is None:  # a batch's gradient says nothing of the whole
         eps = float(np.finfo(variables.like.dtype).eps)
@@ -168,6 +168,11 @@ def solve_task(
     try:
         return with_derivative(run(problem, chosen, stopping, *report), problem, constrained)
     except Hidden as hidden:
+        if report.callback is not None:
+            raise TypeError(
+                f"optim.{task.name}: under vmap all examples are one solve, which a callback cannot look into"
+            ) from None
+        about = {name: value for name, value in about.items() if name != "jac"}  # that is of one example
         again = lambda fun, start: solve_task(task, fun, start, method, stopping, {}, report, options, **about)
         return all_examples(hidden, problem, constrained, again)
 

@@ -226,3 +226,12 @@ def test_what_is_no_solution_has_no_derivative():
         mg.grad(flat)(1.0)
     with pytest.raises(TypeError, match="a constraint on all of them"):
         mg.vmap(solve("projected-gd", lr=0.1, constraint=optim.Ball(0.1)))(np.ones((3, 2)))
+
+
+def test_a_jacobian_of_ones_own_and_callbacks_under_vmap():
+    data = np.array([[0.8, 1.2], [1.0, 0.5]])
+    jac = lambda x: mg.jacobian(lambda x: x * x)(x)
+    f = lambda a: optim.root(lambda x: x * x - a, np.ones(2), jac=jac).x
+    np.testing.assert_allclose(mg.vmap(f)(data).numpy(), np.sqrt(data), rtol=1e-10)
+    with pytest.raises(TypeError, match="all examples are one solve, which a callback cannot look into"):
+        mg.vmap(lambda a: optim.root(lambda x: x * x - a, np.ones(2), callback=print).x)(data)
