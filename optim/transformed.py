@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from minigrad.core.errors import GraphError
 from minigrad.core.graph import Op, apply
 from minigrad.core.modes import is_grad_enabled, no_grad
@@ -110,4 +108,4 @@ def all_examples(
 
 def _for_each(array: Any, axis: HiddenAxis) -> Tensor:
     x: Any = axis.leave(Tensor(array))
-    return Tensor(np.array(x.array, copy=True))
+    return Tensor(x.array.copy())
