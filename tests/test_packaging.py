@@ -191,25 +191,28 @@ def test_files_named_in_the_documents_exist():
 
 
 def code_lines(path):
-    """Lines that are code: neither blank, nor comment, nor docstring."""
+    """Lines that are code: neither blank, nor comment, docstring, ``__all__``, nor an overload for type checkers."""
     source = path.read_text()
     lines = {n for n, line in enumerate(source.splitlines(), 1) if line.strip() and not line.strip().startswith("#")}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
             lines -= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+        decorators = [ast.unparse(d) for d in getattr(node, "decorator_list", ())]
+        if "overload" in decorators or (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"):
+            lines -= set(range(node.lineno - len(decorators), node.end_lineno + 1))
     return len(lines)
 
 
 def test_the_core_is_readable_in_one_sitting():
     """All that a derivative goes through, but for the formulas themselves."""
     rooms = ("arrays", "core", "readers", "tensor", "operators")
-    transforms = {f"minigrad.transforms.{name}" for name in ("autodiff", "vmap", "tree")}
+    transforms = {f"minigrad.transforms.{name}" for name in ("autodiff", "recording", "vmap", "tree")}
     sizes = {
         name: code_lines(path)
         for name, path in modules().items()
         if name in transforms or (name.split(".")[1:2] and name.split(".")[1] in rooms)
     }
-    assert sum(sizes.values()) < 1850, sizes
+    assert sum(sizes.values()) < 1800, sizes
 
 
 @host_only

@@ -7,23 +7,21 @@ over examples, and ``hessian`` is the Jacobian of a gradient.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import wraps
-from threading import Lock
-from typing import Any
+from typing import Any, Concatenate, Literal, overload
 
 import numpy as np
 
 from minigrad.arrays.backend import Array, unwrapped
-from minigrad.core.backward import walk
 from minigrad.core.errors import GraphError
-from minigrad.core.graph import key, reachable, wrap
+from minigrad.core.graph import reachable, wrap
 from minigrad.core.modes import enable_grad, is_grad_enabled
-from minigrad.core.table import op
 from minigrad.creation import zeros_like
 from minigrad.tensor import Tensor, seed_of
-from minigrad.transforms.tree import adopt, flatten, tree_map
+from minigrad.transforms.recording import Recording, pull
+from minigrad.transforms.signatures import Of, Transformed
+from minigrad.transforms.tree import flatten
 from minigrad.transforms.vmap import HiddenAxis
 
 __all__ = [
@@ -32,22 +30,14 @@ __all__ = [
     "gradients",
     "hessian",
     "hvp",
-    "identity",
     "jacobian",
     "jvp",
-    "pull",
     "pull_many",
     "recorded_jacobian",
     "unit_vectors",
     "value_and_grad",
     "vjp",
 ]
-
-
-@op(lambda g, y, x: g, view=True)
-def identity(x: Any) -> Any:
-    """``x`` itself, as a node of its own: where a derivative is taken by what is being differentiated already."""
-    return x
 
 
 #: Temporaries of about this many bytes stay in a core's cache; ``jacobian`` sizes its sweeps by it (measured).
@@ -87,22 +77,6 @@ def gradients(
     return result[0] if isinstance(xs, Tensor) else tuple(result)
 
 
-def pull(
-    roots: list[tuple[Tensor, Any]], wanted: Sequence[Tensor], create_graph: bool, retain_graph: bool
-) -> list[Tensor]:
-    """The cotangents of ``wanted`` as tensors, zeros where no path leads."""
-    found = walk(roots, wanted, create_graph, retain_graph)
-    result = []
-    for x in wanted:
-        g = found.get(key(x))
-        if g is None:
-            g = zeros_like(x)
-        elif not isinstance(g, Tensor):
-            g = wrap(g)
-        result.append(g)
-    return result
-
-
 def pull_many(
     roots: Sequence[tuple[Tensor, Any]], wanted: Sequence[Tensor], count: int, create_graph: bool = False
 ) -> list[Tensor]:
@@ -112,95 +86,21 @@ def pull_many(
     return [several.leave(g) for g in pull(seeds, wanted, create_graph, True)]
 
 
-def _variable(x: Any, name: str) -> Tensor:
-    """A fresh tensor to differentiate by, which hands its gradient on to ``x`` if ``x`` is being differentiated too."""
-    x = x if isinstance(x, Tensor) else Tensor(x)
-    if x.dtype.kind != "f":
-        raise TypeError(
-            f"{name} needs floating-point arguments to differentiate by, not {x.dtype}; cast with .astype('float32')"
-        )
-    if x.tracked:
-        return identity(x)
-    y = x.detach()
-    y.tracked = True
-    return y
-
-
-class _Recording:
-    """One call of a function on fresh variables, recorded: what every transformation below starts with."""
-
-    def __init__(
-        self, name: str, fun: Callable[..., Any], args: Sequence[Any], argnums: Any, kwargs: Any, has_aux: bool
-    ):
-        self.outer = is_grad_enabled()  # may the result be differentiated once more?
-        numbers = [i % len(args) for i in ([argnums] if isinstance(argnums, int) else argnums)]
-        with enable_grad():
-            trees = {i: tree_map(lambda x: _variable(x, name), args[i]) for i in numbers}
-            out = fun(*(trees[i] if i in trees else adopt(Tensor, arg) for i, arg in enumerate(args)), **kwargs)
-        chosen = trees[numbers[0]] if isinstance(argnums, int) else tuple(trees[i] for i in numbers)
-        self.variables, self.rebuild = flatten(chosen)
-        self.aux: Any = None
-        if has_aux:
-            out, self.aux = out
-        outputs, self.rebuild_out = flatten(out)
-        self.outputs: list[Tensor] = [y if isinstance(y, Tensor) else Tensor(y) for y in outputs]
-        self.own = [x for x in self.variables if x.node is None]
-        self.users, self.lock = 1, Lock()
-        self.close()
-
-    def close(self) -> None:
-        """One user of the variables less; without any, those of them that are leaves are constants."""
-        with self.lock:
-            self.users -= 1
-            if not self.users:
-                for x in self.own:
-                    x.tracked = False
-
-    @contextmanager
-    def open(self) -> Iterator[None]:
-        """Differentiate by the variables inside the block.
-
-        Elsewhere the leaves among them are constants: what a transformation returns may hold them, in a graph that
-        leads to other tensors, and nobody is to take them for something that it depends on.
-        """
-        with self.lock:
-            self.users += 1
-            for x in self.own:
-                x.tracked = True
-        try:
-            yield
-        finally:
-            self.close()
-
-    def scalar(self, name: str) -> Tensor:
-        if len(self.outputs) != 1 or self.outputs[0].shape != ():
-            shapes = ", ".join(str(y.shape) for y in self.outputs)
-            raise GraphError(
-                f"{name} needs a function that returns one scalar; this one returned {shapes}. "
-                "Reduce it with .mean() or .sum(), or use jacobian"
-            )
-        return self.outputs[0]
-
-    def differentiable(self, *extra: Tensor) -> bool:
-        """Whether the result depends on something tracked outside, and so has to stay in the graph."""
-        if not self.outer:
-            return False
-        return bool(reachable([*self.outputs, *extra])[1] - set(self.own))
-
-    def value(self, attached: bool) -> Any:
-        """What the function returned, cut from the graph unless ``attached``."""
-        return self.rebuild_out([y if attached else y.detach() for y in self.outputs])
-
-    def pull(self, cotangents: Sequence[Any], create_graph: bool, retain_graph: bool = True) -> list[Tensor]:
-        """The variables' cotangents, from those of the outputs."""
-        with self.open():
-            roots = [(y, c) for y, c in zip(self.outputs, cotangents, strict=True) if y.tracked]
-            return pull(roots, self.variables, create_graph, retain_graph)
-
-
+@overload
+def value_and_grad(
+    fun: Of[Tensor], argnums: Literal[0] = 0, has_aux: Literal[False] = False
+) -> Transformed[tuple[Tensor, Tensor]]: ...
+@overload
+def value_and_grad(
+    fun: Of[dict[str, Tensor]], argnums: Literal[0] = 0, has_aux: Literal[False] = False
+) -> Transformed[tuple[Tensor, dict[str, Tensor]]]: ...
+@overload
 def value_and_grad(
     fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
-) -> Callable[..., Any]:
+) -> Transformed[Any]: ...
+def value_and_grad(
+    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Transformed[Any]:
     """``value_and_grad(f)(x)`` is (f(x), its gradient), for one evaluation of f.
 
     Args:
@@ -214,7 +114,7 @@ def value_and_grad(
 
     @wraps(fun)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
-        run = _Recording("grad", fun, args, argnums, kwargs, has_aux)
+        run = Recording("grad", fun, args, argnums, kwargs, has_aux)
         y = run.scalar("grad")
         again = run.differentiable()
         seed = np.ones_like(y.array)
@@ -225,7 +125,15 @@ def value_and_grad(
     return value_and_gradient
 
 
-def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+@overload
+def grad(fun: Of[Tensor], argnums: Literal[0] = 0, has_aux: Literal[False] = False) -> Transformed[Tensor]: ...
+@overload
+def grad(
+    fun: Of[dict[str, Tensor]], argnums: Literal[0] = 0, has_aux: Literal[False] = False
+) -> Transformed[dict[str, Tensor]]: ...
+@overload
+def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Transformed[Any]: ...
+def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Transformed[Any]:
     """``grad(f)(x)`` is the gradient of the scalar function f at x; see :func:`value_and_grad`."""
     both = value_and_grad(fun, argnums, has_aux)
 
@@ -239,7 +147,7 @@ def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: boo
 
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """f(x), and the function v -> v^T J, where J is the Jacobian of f at x; it returns one cotangent per primal."""
-    run = _Recording("vjp", fun, primals, tuple(range(len(primals))), {}, has_aux)
+    run = Recording("vjp", fun, primals, tuple(range(len(primals))), {}, has_aux)
 
     def pullback(cotangent: Any) -> Any:
         given = flatten(cotangent)[0]
@@ -271,7 +179,7 @@ def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
     gradient, which is 4 to 5 times the function itself; of convolutional networks 3 to 4 times a gradient. A forward
     mode of its own would need at most 2.5 times the function (Griewank & Walther 2008), and keep nothing for a walk.
     """
-    run = _Recording("jvp", fun, primals, tuple(range(len(primals))), {}, False)
+    run = Recording("jvp", fun, primals, tuple(range(len(primals))), {}, False)
     vs = _tangents("jvp", tangents, run.variables)
     again = run.differentiable(*vs)
     with enable_grad():
@@ -293,7 +201,7 @@ def hvp(fun: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     """
     several = isinstance(primals, (tuple, list))
     args = tuple(primals) if several else (primals,)
-    run = _Recording("hvp", fun, args, tuple(range(len(args))), {}, False)
+    run = Recording("hvp", fun, args, tuple(range(len(args))), {}, False)
     vs = _tangents("hvp", tangents, run.variables)
     y = run.scalar("hvp")
     again = run.differentiable(*vs)
@@ -312,9 +220,20 @@ def _tangents(name: str, tangents: Any, variables: Sequence[Tensor]) -> list[Ten
     return [_like(v, x, "tangent") for v, x in zip(given, variables, strict=True)]
 
 
+@overload
+def jacobian(
+    fun: Callable[Concatenate[Tensor, ...], Tensor],
+    argnums: Literal[0] = 0,
+    has_aux: Literal[False] = False,
+    chunk_size: int | None = None,
+) -> Transformed[Tensor]: ...
+@overload
 def jacobian(
     fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, chunk_size: int | None = None
-) -> Callable[..., Any]:
+) -> Transformed[Any]: ...
+def jacobian(
+    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False, chunk_size: int | None = None
+) -> Transformed[Any]:
     """``jacobian(f)(x)[i, j]`` is d f(x)_i / d x_j, of shape (*f(x).shape, *x.shape); trees nest output over input.
 
     All rows are pulled back together, as a batch of one-hot cotangents, ``chunk_size`` at a time (by default so many
@@ -323,7 +242,7 @@ def jacobian(
 
     @wraps(fun)
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
-        run = _Recording("jacobian", fun, args, argnums, kwargs, has_aux)
+        run = Recording("jacobian", fun, args, argnums, kwargs, has_aux)
         again = run.differentiable()
         with run.open():
             blocks = [recorded_jacobian(y, run.variables, chunk_size, again) for y in run.outputs]
@@ -359,8 +278,14 @@ def chunk_that_fits(outputs: Sequence[Tensor], count: int) -> int:
     return max(1, -(-count // max(1, round(count * largest / CACHE_BYTES))))
 
 
+@overload
+def hessian(fun: Of[Tensor], argnums: Literal[0] = 0, chunk_size: int | None = None) -> Transformed[Tensor]: ...
+@overload
 def hessian(
     fun: Callable[..., Any], argnums: int | Sequence[int] = 0, chunk_size: int | None = None
-) -> Callable[..., Any]:
+) -> Transformed[Any]: ...
+def hessian(
+    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, chunk_size: int | None = None
+) -> Transformed[Any]:
     """``hessian(f)(x)[i, j]`` is d^2 f / dx_i dx_j: the Jacobian of the gradient, see :func:`jacobian`."""
     return jacobian(grad(fun, argnums), argnums, chunk_size=chunk_size)

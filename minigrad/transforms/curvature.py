@@ -30,9 +30,10 @@ from minigrad.core.errors import GraphError
 from minigrad.core.modes import enable_grad
 from minigrad.creation import ones_like
 from minigrad.tensor import Tensor
-from minigrad.transforms.autodiff import chunk_that_fits, pull, unit_vectors
+from minigrad.transforms.autodiff import chunk_that_fits, unit_vectors
 from minigrad.transforms.flat import ravel_tree
 from minigrad.transforms.linearization import Linearization
+from minigrad.transforms.recording import pull
 from minigrad.transforms.tree import flatten
 
 __all__ = ["empirical_fisher", "fisher", "gauss_newton", "hessian"]

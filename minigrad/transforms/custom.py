@@ -24,9 +24,9 @@ from minigrad.core.graph import Op, Variable, apply, reachable, wrap
 from minigrad.core.modes import enable_grad, is_grad_enabled
 from minigrad.creation import zeros_like
 from minigrad.tensor import Tensor
-from minigrad.transforms.autodiff import pull
 from minigrad.transforms.closures import Call
 from minigrad.transforms.flat import TypedLayout
+from minigrad.transforms.recording import pull
 from minigrad.transforms.tree import flatten
 
 __all__ = ["custom_jvp", "custom_vjp"]

@@ -17,8 +17,9 @@ from minigrad.arrays.backend import Array, unwrapped
 from minigrad.core.modes import enable_grad
 from minigrad.creation import zeros_like
 from minigrad.tensor import Tensor
-from minigrad.transforms.autodiff import chunk_that_fits, pull, pull_many, unit_vectors
+from minigrad.transforms.autodiff import chunk_that_fits, pull_many, unit_vectors
 from minigrad.transforms.flat import Layout
+from minigrad.transforms.recording import pull
 from minigrad.transforms.vmap import HiddenAxis
 
 __all__ = ["Linearization", "PerExample"]

@@ -16,9 +16,9 @@ import numpy as np
 from minigrad.core.graph import Op, Variable, apply, array_of, key, mark, wrap
 from minigrad.core.modes import enable_grad, is_grad_enabled, no_grad
 from minigrad.tensor import Tensor
-from minigrad.transforms.autodiff import identity, pull
 from minigrad.transforms.closures import Call, Program, convert, fresh
 from minigrad.transforms.flat import TypedLayout
+from minigrad.transforms.recording import identity, pull
 from minigrad.transforms.tree import flatten
 
 __all__ = ["checkpoint"]

@@ -16,6 +16,7 @@ import numpy as np
 from minigrad.core.table import op
 from minigrad.readers import batched
 from minigrad.tensor import Tensor
+from minigrad.transforms.signatures import Result, Transformed
 from minigrad.transforms.tree import adopt, broadcast, flatten
 
 __all__ = ["HiddenAxis", "enter", "leave", "vmap"]
@@ -78,8 +79,8 @@ class HiddenAxis:
 
 
 def vmap(
-    fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, chunk_size: int | None = None
-) -> Callable[..., Any]:
+    fun: Callable[..., Result], in_axes: Any = 0, out_axes: Any = 0, chunk_size: int | None = None
+) -> Transformed[Result]:
     """``vmap(f)(xs)`` is f of each slice of ``xs``, stacked, computed on all slices at once.
 
     Args:

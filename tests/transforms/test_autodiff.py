@@ -333,3 +333,13 @@ def test_vmap_of_a_deep_network_matches_the_batch():
     x = mg.randn(20, 6)
     same(mg.vmap(model)(x), model(x))
     same(mg.vmap(mg.jacobian(model))(x)[7], mg.jacobian(model)(x[7]))
+
+
+def test_an_argument_that_was_not_given_cannot_be_differentiated_by():
+    """It was taken modulo the number of arguments: argument 2 of one was argument 0."""
+    for argnums in (1, 2, -2, (0, 3)):
+        with pytest.raises(ValueError, match="but the function was called with 1 positional arguments"):
+            mg.grad(lambda x: x * x, argnums=argnums)(3.0)
+    with pytest.raises(ValueError, match=r"grad: argnums=0, but the function was called with 0 positional"):
+        mg.grad(lambda x: x * x)(x=3.0)
+    assert mg.grad(lambda x, y: x * y * y, argnums=-1)(2.0, 3.0).item() == 12
