@@ -14,8 +14,8 @@ from minigrad.core.errors import GraphError
 from minigrad.optim.problems.problem import Point, Problem, check_tracked
 from minigrad.optim.problems.variables import Variables
 from minigrad.tensor import Tensor
-from minigrad.transforms.autodiff import pull
 from minigrad.transforms.linearization import Linearization, PerExample
+from minigrad.transforms.recording import pull
 
 __all__ = ["JacobianForm", "LeastSquares", "LeastSquaresPoint"]
 

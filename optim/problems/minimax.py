@@ -13,7 +13,7 @@ from minigrad.core.graph import wrap
 from minigrad.core.modes import enable_grad
 from minigrad.optim.problems.problem import Point, Problem, check_scalar
 from minigrad.tensor import Tensor
-from minigrad.transforms.autodiff import pull
+from minigrad.transforms.recording import pull
 
 __all__ = ["Minimax", "MinimaxPoint"]
 

@@ -13,7 +13,7 @@ from minigrad.core.backward import walk
 from minigrad.core.graph import wrap
 from minigrad.optim.problems.problem import Point, Problem, check_scalar
 from minigrad.tensor import Tensor
-from minigrad.transforms.autodiff import pull
+from minigrad.transforms.recording import pull
 
 __all__ = ["Minimization", "MinimizationPoint"]
 
