@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad.arrays.backend import Array, backend_of, move
 
-__all__ = ["Ball", "Box", "Constraint", "Simplex"]
+__all__ = ["Ball", "Box", "Constraint", "Simplex", "check_constraint"]
 
 
 class Constraint(Protocol):
@@ -17,6 +17,14 @@ class Constraint(Protocol):
 
     def project(self, theta: Array, /) -> Array:
         """The nearest point of the set."""
+
+
+def check_constraint(constraint: Any, who: str) -> None:
+    """Raise TypeError unless ``constraint`` is None or a set."""
+    if constraint is not None and not callable(getattr(constraint, "project", None)):
+        raise TypeError(
+            f"{who} takes Box(...), Ball(...), Simplex(...), or what else has project(theta), not {constraint!r}"
+        )
 
 
 @dataclass

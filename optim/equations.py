@@ -10,7 +10,7 @@ from minigrad.optim.result import Numbers, Result, X
 from minigrad.optim.root_finding.anderson import Anderson, FixedPointIteration
 from minigrad.optim.root_finding.broyden import Broyden
 from minigrad.optim.root_finding.newton_raphson import NewtonRaphson
-from minigrad.optim.solvers import Report, Task, solve_task
+from minigrad.optim.solvers import TASKS, Report, Task, solve_task
 from minigrad.transforms.tree import flatten
 
 __all__ = ["FIXED_POINT", "ROOT", "fixed_point", "root"]
@@ -23,6 +23,7 @@ FixedPointMethod = Literal["anderson", "iteration", "newton", "broyden"]
 
 _ROOT = Task("root", ROOT, maxiter=200, tol=0.75)
 _FIXED_POINT = Task("fixed_point", FIXED_POINT, maxiter=1000, tol=0.75)
+TASKS.extend([_ROOT, _FIXED_POINT])
 
 
 def root(

@@ -66,7 +66,7 @@ def run(
     with np.errstate(all="ignore"), _bar(stopping.maxiter, progress) as bar:
         if not point.finite:
             status = Status.NON_FINITE
-        history.add(point, np.nan, np.nan)
+        history.add(point, method.optimality(point), np.nan, np.nan)
         while status is None:
             status = _test(problem, method, stopping, point, nit, start)
             if status is not None:
@@ -82,10 +82,10 @@ def run(
                 length = float(np.linalg.norm(new.theta - point.theta))
                 status = status or _small(stopping, point, new, length)
                 point = new
-                history.add(point, length, made.size)
+                history.add(point, method.optimality(point), length, made.size)
                 if bar is not None:
                     bar.update()
-                    bar.set_postfix_str(f"value {point.value:.4g}, optimality {point.optimality:.2g}")
+                    bar.set_postfix_str(f"value {point.value:.4g}, optimality {history.rows[-1][1]:.2g}")
                 if callback is not None:
                     so_far = _result(problem, method, point, nit, status or Status.CALLBACK, history.so_far())
                     if _asks_to_stop(callback, so_far):
@@ -98,7 +98,7 @@ def _test(problem: Problem, method: Method, s: Stopping, point: Point, nit: int,
     tol = s.tol or 0.0
     if s.target is not None and point.value <= s.target:
         return Status.TARGET
-    if not problem.stochastic and (tol > 0 or point.optimality == 0):
+    if not problem.stochastic and (tol > 0 or method.optimality(point) == 0):
         status = method.converged(point, tol)
         if status is not None:
             return status
@@ -129,10 +129,10 @@ class History(Mapping[str, np.ndarray]):
         self.xs: list[np.ndarray] | None = [] if keep_x else None
         self.start, self.length = start, 0
 
-    def add(self, point: Point, length: float, size: float) -> None:
+    def add(self, point: Point, optimality: float, length: float, size: float) -> None:
         """Record a point, the length of the step to it, and the method's own size of that step."""
         elapsed = time.perf_counter() - self.start
-        self.rows.append((point.value, point.optimality, length, size, point.problem.nfev, elapsed))
+        self.rows.append((point.value, optimality, length, size, point.problem.nfev, elapsed))
         self.length += 1
         if self.xs is not None:
             self.xs.append(to_numpy(point.theta).copy())
@@ -172,7 +172,7 @@ def _result(
 ) -> Result[Any, Any]:
     """What is known at ``point``: to a callback while it runs, and to the caller at the end."""
     point = method.answer(point)
-    optimality, values = point.optimality, problem.report(point)
+    optimality, values = method.optimality(point), problem.report(point)
     counts = {"nfev": problem.nfev, "njev": problem.njev, "nhev": problem.nhev}
     average = getattr(method.state, "average", None)
     x, *y = problem.variables.write(point.theta)

@@ -127,9 +127,32 @@ class Method(Stateful):
         """The point to return, when the last one is ``point``."""
         return point
 
+    @property
+    def constrained(self) -> bool:
+        """Whether it stays in a set."""
+        return False
+
+    def project(self, theta: Array) -> Array:
+        """The nearest point of the set that it stays in."""
+        return theta
+
+    def optimality(self, point: Point) -> float:
+        """How far ``point`` is from stationary: the norm of the field, or whatever the problem takes.
+
+        In a set with projection P it is abs(theta - P(theta - F)), or the distance to the set if that is larger: 0
+        where the field F points out of the set.
+        """
+        if not self.constrained:
+            return point.optimality
+        inside = self.project(point.theta)
+        steps = (inside - self.project(inside - point.field), inside - point.theta)
+        return max(float(np.linalg.norm(step)) for step in steps)
+
     def converged(self, point: Point, tol: float) -> Status | None:
         """Whether ``point`` is stationary."""
-        return point.problem.stationary if point.optimality <= tol else None
+        if not self.optimality(point) <= tol:
+            return None
+        return point.problem.stationary if point.optimality <= tol else Status.CONSTRAINED
 
     # --------------------------------------------------------------------------------- the user's training loop
     def step(self, closure: Callable[[], Any], **options: Any) -> Tensor:

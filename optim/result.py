@@ -35,6 +35,7 @@ class Status(Enum):
     """Why an optimization stopped; the value is the sentence that is shown."""
 
     GRADIENT = "converged: the gradient vanishes within the tolerance"
+    CONSTRAINED = "converged: the gradient points out of the constraint, so no step downhill stays inside"
     ROOT = "converged: the equations hold within the tolerance"
     STEP = "converged: the last step was within the tolerance of no step at all"
     VALUE = "converged: the value stopped changing within the tolerance"
@@ -53,7 +54,10 @@ class Status(Enum):
         "failed: the Hessian is not positive definite here, so Newton's step may climb; use indefinite='modify', "
         "method='trust-region' or 'newton-cg', or indefinite='accept' to look for any stationary point"
     )
-    SINGULAR = "failed: the linear system for the step is singular; use damping (method='lm'), or method='trust-region'"
+    SINGULAR = (
+        "failed: the linear system for the step is singular; another starting point may help, and so does damping: "
+        "optim.least_squares with method='lm', optim.minimize with method='trust-region'"
+    )
 
     @property
     def success(self) -> bool:
@@ -85,7 +89,8 @@ class Result(Generic[X, F]):
         fun: the value there; of least squares, the residual vector.
         cost: of least squares, half the sum of squares.
         optimality: what the tolerance ``tol`` is about: the norm of the gradient (of a game: of both players'
-            gradients); of least squares, the largest cosine between the residual and a column of the Jacobian.
+            gradients), or in a constraint abs(x - P(x - gradient)), P the projection on it; of least squares, the
+            largest cosine between the residual and a column of the Jacobian; of equations, abs(F).
         nit: accepted steps.
         nfev, njev, nhev: evaluations of the function, of its gradient or Jacobian, and of products with its Hessian
             (a whole Hessian is one).

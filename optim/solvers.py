@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from difflib import get_close_matches
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -34,6 +35,7 @@ __all__ = [
     "LEAST_SQUARES",
     "MINIMAX",
     "MINIMIZE",
+    "TASKS",
     "Report",
     "Task",
     "least_squares",
@@ -77,6 +79,8 @@ MINIMAX: dict[str, type] = {
     "best-response": BestResponse,
     "consensus": ConsensusGD,
 }
+#: The nearest of ours to SciPy's other methods.
+SCIPYS = {"bfgs": "lbfgs", "l-bfgs-b": "projected-gd", "cg": "newton-cg", "tnc": "newton-cg", "dogleg": "trust-region"}
 ALIASES = {"l-bfgs": "lbfgs", "levenberg-marquardt": "lm", "extra-gradient": "extragradient", "steepest": "gd"}
 
 #: Names that editors complete; other spellings of them ("L-BFGS") work too.
@@ -135,7 +139,7 @@ class Report(NamedTuple):
 _MINIMIZE = Task("minimize", MINIMIZE, maxiter=1000, tol=0.5)
 _LEAST_SQUARES = Task("least_squares", LEAST_SQUARES, maxiter=5000, tol=0.75)
 _MINIMAX = Task("minimax", MINIMAX, maxiter=1000, tol=0.5, not_tests=("ftol", "target"))
-_TASKS = (_MINIMIZE, _LEAST_SQUARES, _MINIMAX)
+TASKS = [_MINIMIZE, _LEAST_SQUARES, _MINIMAX]  # those of equations.py come to them
 
 
 def solve_task(
@@ -164,9 +168,8 @@ def solve_task(
     if stopping.tol is None:  # a batch's gradient says nothing of the whole
         eps = float(np.finfo(variables.like.dtype).eps)
         stopping.tol = 0.0 if isinstance(problem, FiniteSum) else eps**task.tol
-    constrained = options.get("constraint") is not None or any(options.get("constraints", ()))
     try:
-        return with_derivative(run(problem, chosen, stopping, *report), problem, constrained)
+        return with_derivative(run(problem, chosen, stopping, *report), problem, chosen.constrained)
     except Hidden as hidden:
         if report.callback is not None:
             raise TypeError(
@@ -174,7 +177,7 @@ def solve_task(
             ) from None
         about = {name: value for name, value in about.items() if name != "jac"}  # that is of one example
         again = lambda fun, start: solve_task(task, fun, start, method, stopping, {}, report, options, **about)
-        return all_examples(hidden, problem, constrained, again)
+        return all_examples(hidden, problem, chosen.constrained, again)
 
 
 def _stopping(task: Task, stop: Stopping | None, limits: dict[str, Any]) -> Stopping:
@@ -193,7 +196,7 @@ def _stopping(task: Task, stop: Stopping | None, limits: dict[str, Any]) -> Stop
 
 
 def _find(task: Task, method: str | type) -> type:
-    if isinstance(method, type) and method in task.methods.values():
+    if isinstance(method, type) and issubclass(method, tuple(task.methods.values())):
         return method
     if not isinstance(method, str):
         raise TypeError(
@@ -204,8 +207,11 @@ def _find(task: Task, method: str | type) -> type:
     key = ALIASES.get(key, key)
     if key in task.methods:
         return task.methods[key]
-    other = [f.name for f in _TASKS if key in f.methods]
-    hint = f"; {method!r} is a method of optim.{other[0]}" if other else ""
+    other = [other.name for other in TASKS if key in other.methods]
+    alike = [SCIPYS[key]] if SCIPYS.get(key) in task.methods else get_close_matches(key, task.methods, n=1)
+    hint = (
+        f"; {method!r} is a method of optim.{other[0]}" if other else f"; did you mean {alike[0]!r}?" if alike else ""
+    )
     raise ValueError(f"optim.{task.name} has no method {method!r}; choose of {', '.join(task.methods)}{hint}")
 
 

@@ -11,12 +11,25 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from minigrad.data import DataLoader
+from minigrad.nn.module import Module
+from minigrad.optim import Optimizer
 from minigrad.tensor import Tensor
 from minigrad.train.checkpointing import Checkpoint
 from minigrad.train.early_stopping import EarlyStopping
 from minigrad.train.gradient_steps import ClipNorm, GradientStep
 
-__all__ = ["Metrics", "Older", "functions", "held_out", "loader", "named_metrics", "reject_unknown", "translate"]
+__all__ = [
+    "Metrics",
+    "Older",
+    "check_functions",
+    "check_method",
+    "functions",
+    "held_out",
+    "loader",
+    "named_metrics",
+    "reject_unknown",
+    "translate",
+]
 
 Metrics = Mapping[str, Callable[[Tensor, Tensor], Any]]
 
@@ -176,3 +189,32 @@ def held_out(validation: Any) -> DataLoader | None:
     if not isinstance(validation, DataLoader):
         validation = DataLoader(validation if hasattr(validation, "shape") else tuple(validation), 500)
     return loader("validation", validation)
+
+
+def check_method(model: Module, optimizer: Any) -> None:
+    """Raise unless ``optimizer`` is a method, made, and of this model's parameters.
+
+    >>> from minigrad import nn, optim
+    >>> check_method(nn.Linear(1, 1), optim.Adam)
+    Traceback (most recent call last):
+    ...
+    TypeError: fit: the optimizer is the class Adam itself; make one: Adam(model.parameters())
+    """
+    if isinstance(optimizer, type):
+        raise TypeError(
+            f"fit: the optimizer is the class {optimizer.__name__} itself; make one: "
+            f"{optimizer.__name__}(model.parameters())"
+        )
+    if not callable(getattr(optimizer, "step", None)):
+        raise TypeError(f"fit: an optimizer has a step, and this is {optimizer!r}: optim.Adam(model.parameters())")
+    mine = {id(x) for x in model.parameters()}
+    if isinstance(optimizer, Optimizer) and mine and not mine & {id(x) for x in optimizer.parameters}:
+        raise ValueError("fit: the optimizer has no parameter of this model; make it with model.parameters()")
+
+
+def check_functions(**functions: Any) -> None:
+    """Raise TypeError where one is neither None nor a function."""
+    for name, function in functions.items():
+        if function is not None and not callable(function):
+            where = {"loss": "nn.functional", "schedule": "optim.schedules"}.get(name, "your program")
+            raise TypeError(f"fit: {name} is a function, such as those of {where}, not {function!r}")

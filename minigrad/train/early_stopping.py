@@ -25,7 +25,8 @@ class EarlyStopping:
         patience: stop after so many epochs without a better one; 1 stops at the first that is not better, 0 after the
             first of all. None, the default, never stops: then only the best epoch is remembered.
         monitor: the number that tells epochs apart, "val_loss" by default, or "loss" without validation.
-        mode: "min" or "max", whichever is better; by default "min" for losses and errors and "max" for others.
+        mode: "min" or "max", whichever is better; needed where the number's name does not say so, as "loss", "mse",
+            "accuracy" and "f1" do.
         restore_best: end with the weights of the best epoch. They are copied whenever there is a better one.
 
     Raises:
@@ -59,8 +60,37 @@ class EarlyStopping:
         if self.mode not in (None, "min", "max"):
             raise ValueError(
                 f"EarlyStopping: mode must be 'min' or 'max', not {self.mode!r}; without it, losses and errors are "
-                "better when smaller, and others when larger"
+                "better when smaller, and accuracies and scores when larger"
             )
+
+
+#: What names of numbers say of them, as far as they say it.
+SMALLER = (
+    "loss",
+    "err",
+    "mse",
+    "mae",
+    "mape",
+    "rmse",
+    "nll",
+    "perplexity",
+    "entropy",
+    "distance",
+    "divergence",
+    "energy",
+)
+LARGER = ("acc", "auc", "f1", "precision", "recall", "score", "r2", "iou", "dice", "correct", "reward")
+
+
+def _better(monitor: str) -> str:
+    """Which values of a number are the better ones, by its name."""
+    smaller, larger = (any(word in monitor.lower() for word in words) for words in (SMALLER, LARGER))
+    if smaller == larger:
+        raise ValueError(
+            f"EarlyStopping: the name {monitor!r} does not say whether smaller values are better: say mode='min' or "
+            "mode='max'"
+        )
+    return "min" if smaller else "max"
 
 
 class BestEpoch:
@@ -76,7 +106,7 @@ class BestEpoch:
         weights: the model's, where they are to be restored.
 
     Raises:
-        ValueError: the monitored number is not recorded.
+        ValueError: the monitored number is not recorded, or neither its name nor ``mode`` says which values are better.
 
     >>> seen = BestEpoch(EarlyStopping(patience=1), ["loss"])
     >>> for value in (3.0, 1.0, 2.0):
@@ -91,8 +121,7 @@ class BestEpoch:
         if self.monitor not in recorded:
             hint = "; what begins with val_ needs validation=" if self.monitor.startswith("val_") else ""
             raise ValueError(f"fit: monitor={self.monitor!r} is not recorded; there is {', '.join(recorded)}{hint}")
-        by_name = "min" if "loss" in self.monitor or "err" in self.monitor else "max"
-        self.sign = 1 if (settings.mode or by_name) == "min" else -1
+        self.sign = 1 if (settings.mode or _better(self.monitor)) == "min" else -1
         self.best, self.since = math.inf, 0
         self.weights: dict[str, Any] | None = None
 

@@ -37,7 +37,7 @@ class GradientStep(Protocol):
     Tensor([ 1., -1.])
     """
 
-    def __call__(self, parameters: Sequence[Tensor], /) -> Any: ...
+    def __call__(self, parameters: list[Tensor], /) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class ClipValue:
         clip_grad_value_(parameters, self.clip_value)
 
 
-def take(steps: Sequence[GradientStep], parameters: Sequence[Tensor]) -> None:
+def take(steps: Sequence[GradientStep], parameters: list[Tensor]) -> None:
     """Call each of ``steps`` with the parameters.
 
     Raises:

@@ -21,6 +21,8 @@ from minigrad.tensor import Tensor
 from minigrad.train.arguments import (
     Metrics,
     Older,
+    check_functions,
+    check_method,
     functions,
     held_out,
     loader,
@@ -135,6 +137,8 @@ class Training:
         early_stopping: EarlyStopping | None = None,
         checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
     ) -> None:
+        check_method(model, optimizer)
+        check_functions(loss=loss, schedule=schedule)
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.data, self.validation = loader("the data", data), held_out(validation)
         self.metrics = named_metrics(metrics)
@@ -315,8 +319,13 @@ class Training:
                 raise ValueError(
                     f"in the middle of its epoch, it has {', '.join(state['sums'])}: give the same metrics"
                 )
+            before = self.model.state_dict()
             self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            try:
+                self.optimizer.load_state_dict(state["optimizer"])
+            except (ValueError, KeyError, TypeError):
+                self.model.load_state_dict(before)  # a run that is refused leaves the model as it was
+                raise
             self.data.load_state_dict(state["data"])
             generator().bit_generator.state = state["random"]
             if self.scheduler is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.arrays.backend import Array, backend_of, move, to_numpy
-from minigrad.optim.constraints import Constraint
+from minigrad.optim.constraints import Constraint, check_constraint
 from minigrad.optim.line_search import Constant, Exact, LineSearch, Search, search_of
 from minigrad.optim.method import Direction, DirectionSearch, Method, Steepest, Step
 from minigrad.optim.problems.problem import Point
@@ -67,19 +67,21 @@ class ProjectedGD(Method):
         self, params: Any, lr: float = 1e-3, constraint: Constraint | None = None, schedule: Schedule | None = None
     ) -> None:
         super().__init__(params)
-        if constraint is None or not hasattr(constraint, "project"):
-            raise TypeError(f"ProjectedGD needs constraint=Box(...), Ball(...) or Simplex(...), not {constraint!r}")
+        if constraint is None:
+            raise TypeError("ProjectedGD needs constraint=Box(...), Ball(...) or Simplex(...), not None")
+        check_constraint(constraint, "ProjectedGD")
         self.search, self.constraint = Constant(lr, schedule), constraint
 
     def advance(self, point: Point) -> Step:
         to, t, _ = self.search(point, -point.field)
         return Step(point.problem.at(self.constraint.project(to.theta)), t)
 
-    def converged(self, point: Point, tol: float) -> Status | None:
-        inside = self.constraint.project(point.theta)
-        step = inside - self.constraint.project(inside - point.field)
-        feasible = float(np.linalg.norm(inside - point.theta)) <= tol
-        return Status.GRADIENT if feasible and float(np.linalg.norm(step)) <= tol else None
+    @property
+    def constrained(self) -> bool:
+        return True
+
+    def project(self, theta: Array) -> Array:
+        return self.constraint.project(theta)
 
 
 @dataclass

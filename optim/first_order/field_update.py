@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.arrays.backend import Array, move, to_numpy
-from minigrad.optim.constraints import Constraint
+from minigrad.optim.constraints import Constraint, check_constraint
 from minigrad.optim.first_order.optimizer import Optimizer
 from minigrad.optim.first_order.update import UpdateState
 from minigrad.optim.method import Method, Step
@@ -125,6 +125,7 @@ class FirstOrder(Method):
     ) -> None:
         super().__init__(params)
         self.update = FieldUpdate(make, self.variables.read(), [slice(0, self.variables.p)], settings, schedule)
+        check_constraint(constraint, "constraint=")
         self.constraint, self.estimate, self.seed = constraint, estimate, seed
         self.batch: dict[str, Any] = {"batch_size": batch_size, "order_of_examples": order, "seed": seed}
         if estimate is not None:
@@ -146,6 +147,11 @@ class FirstOrder(Method):
         theta = self.update(point.theta, point.field)
         if self.estimate is not None:
             self.state.drawn = point.problem.drawn
-        if self.constraint is not None:
-            theta = self.constraint.project(theta)
-        return Step(point.problem.at(theta), self.update.lr)
+        return Step(point.problem.at(self.project(theta)), self.update.lr)
+
+    @property
+    def constrained(self) -> bool:
+        return self.constraint is not None
+
+    def project(self, theta: Array) -> Array:
+        return theta if self.constraint is None else self.constraint.project(theta)

@@ -40,15 +40,25 @@ class UpdateRule:
 
     def init(self, theta: Array) -> UpdateState:
         """The state before the first step."""
+        _check_vector("theta", theta)
         return UpdateState(0, {name: np.zeros_like(theta) for name in self.method.vectors(self.settings)})
 
     def update(self, theta: Array, g: Array, state: UpdateState, lr: float | None = None) -> tuple[Array, UpdateState]:
         """One step.
 
         Args:
+            theta: an array of floating-point numbers; the update is not differentiable, so tensors are refused.
             g: the gradient, or what stands in its place.
             lr: in place of the rule's own, as a schedule wants it.
+
+        Raises:
+            TypeError: no array of floating-point numbers.
+            ValueError: another shape than theta's.
         """
+        _check_vector("theta", theta)
+        _check_vector("g", g)
+        if g.shape != theta.shape:
+            raise ValueError(f"update: g has shape {tuple(g.shape)}, and theta {tuple(theta.shape)}; they must agree")
         theta = theta.copy()
         state = UpdateState(state.step, {name: vector.copy() for name, vector in state.vectors.items()})
         self.update_in_place(theta, g, state, lr)
@@ -62,6 +72,17 @@ class UpdateRule:
 
     def __repr__(self) -> str:
         return f"{self.method.__name__}({', '.join(f'{k}={v}' for k, v in self.settings.items())})"
+
+
+def _check_vector(name: str, x: Any) -> None:
+    if hasattr(x, "requires_grad"):
+        raise TypeError(f"update: {name} is a tensor; an update is a function of arrays: give it .numpy()")
+    if not hasattr(x, "dtype") or x.dtype.kind != "f":
+        kind = f"an array of {x.dtype}" if hasattr(x, "dtype") else f"a {type(x).__name__}"
+        raise TypeError(
+            f"update: {name} is {kind}, not an array of floating-point numbers; mg.ravel_tree makes one vector of "
+            "a tree"
+        )
 
 
 def step_in_place(

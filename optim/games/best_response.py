@@ -28,7 +28,7 @@ class BestResponse(Game):
     def advance(self, point: Any) -> Step:
         for _ in range(self.inner):
             theta = self.update(point.theta, point.field_of(1), players=(1,), last=False)
-            point = point.problem.at(self.inside(theta))
+            point = point.problem.at(self.project(theta))
         return Step(
-            point.problem.at(self.inside(self.update(point.theta, point.field_of(0), players=(0,)))), self.update.lr
+            point.problem.at(self.project(self.update(point.theta, point.field_of(0), players=(0,)))), self.update.lr
         )

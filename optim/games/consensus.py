@@ -29,4 +29,4 @@ class ConsensusGD(Game):
     def advance(self, point: Point) -> Step:
         # transposed derivative of F times F: what pulling F back through F's own graph gives
         field = point.field + self.gamma * point.curvature(point.field)
-        return Step(point.problem.at(self.inside(self.update(point.theta, field))), self.update.lr)
+        return Step(point.problem.at(self.project(self.update(point.theta, field))), self.update.lr)

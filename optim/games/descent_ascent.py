@@ -33,6 +33,6 @@ class GDA(Game):
         if self.turns == "simultaneous":
             theta = self.update(point.theta, point.field)
         else:
-            half = point.problem.at(self.inside(self.update(point.theta, point.field_of(0), players=(0,), last=False)))
+            half = point.problem.at(self.project(self.update(point.theta, point.field_of(0), players=(0,), last=False)))
             theta = self.update(half.theta, half.field_of(1), players=(1,))
-        return Step(point.problem.at(self.inside(theta)), self.update.lr)
+        return Step(point.problem.at(self.project(theta)), self.update.lr)

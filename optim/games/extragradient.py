@@ -20,5 +20,5 @@ class ExtraGradient(Game):
         ahead = point.theta.copy()
         for part, lr in zip(self.slices, self.update.learning_rates(), strict=True):
             ahead[part] = ahead[part] - lr * point.field[part]
-        middle = point.problem.at(self.inside(ahead))
-        return Step(point.problem.at(self.inside(self.update(point.theta, middle.field))), self.update.lr)
+        middle = point.problem.at(self.project(ahead))
+        return Step(point.problem.at(self.project(self.update(point.theta, middle.field))), self.update.lr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad.arrays.backend import Array
-from minigrad.optim.constraints import Constraint
+from minigrad.optim.constraints import Constraint, check_constraint
 from minigrad.optim.first_order.field_update import FieldUpdate
 from minigrad.optim.first_order.optimizer import Optimizer
 from minigrad.optim.first_order.sgd import SGD
@@ -46,14 +46,25 @@ class Game(Method):
         boundary, p = self.variables.boundary, self.variables.p
         self.slices = (slice(0, boundary), slice(boundary, p))
         self.update = FieldUpdate(rule, self.variables.read(), self.slices, {"lr": lr, **settings}, schedule)
-        self.constraints = constraints
+        if not isinstance(constraints, (tuple, list)) or len(constraints) != 2:
+            raise TypeError(f"constraints is a pair of sets or None, one for each player, not {constraints!r}")
+        for constraint in constraints:
+            check_constraint(constraint, "constraints=")
+        self.constraints = tuple(constraints)
 
     @property
     def parts(self) -> dict[str, Any]:
         return {"method": self, "rule": self.update}
 
-    def inside(self, theta: Array) -> Array:
+    @property
+    def constrained(self) -> bool:
+        return any(constraint is not None for constraint in self.constraints)
+
+    def project(self, theta: Array) -> Array:
         """theta with each player back in its set."""
+        if not self.constrained:
+            return theta
+        theta = theta.copy()
         for part, constraint in zip(self.slices, self.constraints, strict=True):
             if constraint is not None:
                 theta[part] = constraint.project(theta[part])

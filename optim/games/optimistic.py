@@ -39,7 +39,7 @@ class OptimisticGDA(Game):
         step = self.update(point.theta, point.field) - point.theta
         last = step if self.state.last is None else self.state.last
         self.state.last = step
-        return Step(point.problem.at(self.inside(point.theta + (2 * step - last))), self.update.lr)
+        return Step(point.problem.at(self.project(point.theta + (2 * step - last))), self.update.lr)
 
 
 class OptimisticAdam(OptimisticGDA):

@@ -128,9 +128,10 @@ class _Tree:
     in_place, stamp = False, 0
 
     def __init__(self, tree: Any) -> None:
-        items, rebuild = flatten(tree)
-        if items and not any(hasattr(x, "dtype") for x in items):
-            items, rebuild = [np.array(tree, dtype=np.float64)], lambda leaves: next(iter(leaves))
+        items, rebuild = flatten(_numbers_as_arrays(tree))
+        wrong = [x for x in items if not hasattr(x, "dtype")]
+        if wrong:
+            raise TypeError(f"x0 holds a {type(wrong[0]).__name__}: it is to hold arrays, tensors and numbers")
         self.rebuild = rebuild
         self.was_tensor = [isinstance(x, Tensor) for x in items]
         self._arrays = [_floating(x) for x in items]
@@ -150,6 +151,24 @@ class _Tree:
         )
 
     give = show
+
+
+def _numbers_as_arrays(tree: Any) -> Any:
+    """``tree`` with each number, and each list of numbers, as one array."""
+    if _is_numbers(tree):
+        return np.array(tree, dtype=np.float64)
+    if isinstance(tree, dict):
+        return {name: _numbers_as_arrays(part) for name, part in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        parts = map(_numbers_as_arrays, tree)
+        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+    return tree
+
+
+def _is_numbers(tree: Any) -> bool:
+    if isinstance(tree, (list, tuple)) and not hasattr(tree, "_fields"):
+        return bool(tree) and all(map(_is_numbers, tree))
+    return isinstance(tree, (int, float)) and not hasattr(tree, "dtype")
 
 
 class _ModuleArgument:

@@ -149,3 +149,71 @@ def test_the_names_that_editors_complete_are_the_methods():
         (equations.FixedPointMethod, optim.FIXED_POINT),
     ):
         assert set(get_args(names)) == set(methods)
+    with pytest.raises(ValueError, match=r"no method 'BFGS'.*did you mean 'lbfgs'"):
+        optim.minimize(bowl, START, "BFGS")
+    with pytest.raises(ValueError, match=r"no method 'nestrov'.*did you mean 'nesterov'"):
+        optim.minimize(bowl, START, "nestrov")
+    with pytest.raises(ValueError, match=r"'broyden' is a method of optim\.root"):
+        optim.minimize(bowl, START, "broyden")
+
+
+def test_a_subclass_of_a_method_is_a_method():
+    class Halved(optim.Adam):
+        def __init__(self, params, lr=0.2):
+            super().__init__(params, lr=lr / 2)
+
+    ours, plain = optim.minimize(bowl, START, Halved, maxiter=3), optim.minimize(bowl, START, "adam", lr=0.1, maxiter=3)
+    np.testing.assert_array_equal(ours.x, plain.x)
+
+
+# ------------------------------------------------------------------------------------------ inside a constraint
+BOX = optim.Box(-1.0, 0.5)  # the minimizer lies outside
+
+
+@pytest.mark.parametrize("method", ["projected-gd", "gd-like adam", "sgd"])
+def test_stationary_in_a_constraint_is_where_no_step_stays_inside(method):
+    """One measure, abs(x - P(x - gradient)), decides, is shown, and is recorded."""
+    options = {"lr": 0.1, "constraint": BOX, "maxiter": 3000}
+    result = optim.minimize(bowl, START, method.split()[-1], **options)
+    assert result.status is optim.Status.CONSTRAINED
+    assert result.success
+    np.testing.assert_allclose(result.x, 0.5, atol=1e-7)
+    g = mg.grad(bowl)(mg.Tensor(result.x)).numpy()
+    assert np.linalg.norm(g) > 0.1
+    measure = np.linalg.norm(result.x - BOX.project(result.x - g))
+    assert result.optimality == pytest.approx(measure, abs=1e-12) == result.history["optimality"][-1]
+    inside = optim.minimize(bowl, START, method.split()[-1], **{**options, "constraint": optim.Ball(5.0)})
+    assert inside.status is optim.Status.GRADIENT
+
+
+def test_matching_pennies_ends_at_its_equilibrium():
+    A = np.array([[1.0, -1.0], [-1.0, 1.0]])
+    pennies = lambda x, y: x @ mg.Tensor(A) @ y
+    simplex = optim.Simplex()
+    game = optim.minimax(pennies, [0.9, 0.1], [0.2, 0.8], lr=0.2, constraints=(simplex, simplex), tol=1e-6)
+    assert game.success, game.message
+    np.testing.assert_allclose([game.x, game.y], 0.5, atol=1e-5)
+
+
+def test_what_is_no_constraint_is_refused_before_the_first_step():
+    for options in ({"method": "projected-gd", "constraint": (0, 1)}, {"method": "adam", "constraint": 3}):
+        with pytest.raises(TypeError, match=r"takes Box\(...\), Ball\(...\), Simplex\(...\), or what else has project"):
+            optim.minimize(bowl, START, **options)
+    with pytest.raises(TypeError, match="constraints is a pair of sets or None"):
+        optim.minimax(field, START, START, constraints=optim.Ball(1.0))
+    with pytest.raises(TypeError, match="or what else has project"):
+        optim.minimax(field, START, START, constraints=(None, 1.0))
+
+
+# --------------------------------------------------------------------------------------------- starting points
+def test_numbers_in_a_dict_are_numbers():
+    """A list of numbers is an array, as in SciPy; a dict of them is a dict of arrays."""
+    result = optim.minimize(
+        lambda p: (p["a"] - 1) ** 2 + ((p["b"] - 2) ** 2).sum(), {"a": 0.0, "b": [0.0, 1.0]}, "newton"
+    )
+    assert float(result.x["a"]) == pytest.approx(1.0)
+    np.testing.assert_allclose(result.x["b"], 2.0)
+    assert optim.minimize(lambda x: ((x - 1) ** 2).sum(), [[0.0, 1.0], [2.0, 3.0]], "newton").x.shape == (2, 2)
+    for x0 in (None, {"a": "text"}, [1.0, None]):
+        with pytest.raises(TypeError, match="it is to hold arrays, tensors and numbers"):
+            optim.minimize(lambda x: x, x0)

@@ -215,12 +215,16 @@ def test_what_is_no_solution_has_no_derivative():
     for f, why in (
         (solve("gd", lr=1e-3, maxiter=3), "stopped: the iterations ran out"),
         (solve("newton", target=0.0), "converged: the value reached the target"),
+        (solve("gd", lr=1e-2, ftol=0.5), "converged: the value stopped changing"),
+        (solve("gd", lr=1e-3, xtol=0.5), "converged: the last step was within"),
         (solve("projected-gd", lr=0.1, constraint=optim.Ball(0.1)), "it is subject to a constraint"),
         (solve("random-gradient-free", lr=1e-3, maxiter=3), "stopped: the iterations ran out"),
     ):
         with pytest.raises(mg.GraphError, match=f"no derivative by implicit differentiation, because .*{why}"):
             mg.grad(f)(a)
         f(mg.tensor(a, requires_grad=True))  # the number itself may be looked at
+    near = mg.jacobian(lambda a: optim.minimize(lambda x: bowl(x, a), START, "newton", tol=0.0, ftol=1e-14).x)(a)
+    np.testing.assert_allclose(near.numpy(), mg.jacobian(SOLVES["newton"])(a).numpy(), rtol=1e-6)  # as good as solved
     flat = lambda a: optim.minimize(lambda x: (x[0] - a) ** 2 + 0 * x[1], START, "gd", lr=0.5).x[0]
     with pytest.raises(np.linalg.LinAlgError, match="singular at the solution"):
         mg.grad(flat)(1.0)

@@ -110,3 +110,19 @@ def test_players_have_rules_of_their_own():
         optim.minimax(lambda x, y: x * y, 1.0, 1.0, lr=(0.1, 0.2, 0.3))
     result = optim.minimax(lambda x, y: x * y, 1.0, 1.0, "gda", lr=(0.0, 0.5), maxiter=1)
     assert (float(result.x), float(result.y)) == (1.0, 1.5)
+
+
+def test_what_is_no_vector_is_refused():
+    """A list was left unchanged, without a word."""
+    rule = optim.SGD.rule(lr=0.1)
+    state = rule.init(np.ones(2))
+    with pytest.raises(TypeError, match="theta is a list, not an array of floating-point numbers; mg.ravel_tree"):
+        rule.update([1.0, 2.0], [1.0, 1.0], state)
+    with pytest.raises(TypeError, match="theta is a tensor; an update is a function of arrays"):
+        rule.init(mg.ones(2))
+    with pytest.raises(TypeError, match="g is an array of int64"):
+        rule.update(np.ones(2), np.ones(2, dtype=np.int64), state)
+    with pytest.raises(TypeError, match="theta is a dict"):
+        rule.init({"w": np.ones(2)})
+    with pytest.raises(ValueError, match=r"g has shape \(3,\), and theta \(2,\)"):
+        rule.update(np.ones(2), np.ones(3), state)
