@@ -16,7 +16,7 @@ import numpy as np
 from minigrad.core.graph import Op, Variable, apply, array_of, key, mark, wrap
 from minigrad.core.modes import enable_grad, is_grad_enabled, no_grad
 from minigrad.tensor import Tensor
-from minigrad.transforms.closures import Call, Program, convert, fresh
+from minigrad.transforms.closures import Call, Program, convert
 from minigrad.transforms.flat import TypedLayout
 from minigrad.transforms.recording import identity, pull
 from minigrad.transforms.tree import flatten
@@ -57,7 +57,7 @@ def checkpoint(fun: Callable[..., Any]) -> Callable[..., Any]:
         leaves = [Tensor(x) if isinstance(x, np.ndarray) else x for x in leaves]
         given = [x for x in leaves if isinstance(x, Variable) and x.tracked]
         since = mark()
-        renewed = {key(x): fresh(x) for x in given}
+        renewed = {key(x): identity(x) for x in given}  # what fun puts aside (a penalty on a module) leads to x still
         args, kwargs = rebuild([renewed[key(x)] if isinstance(x, Variable) and x.tracked else x for x in leaves])
         outputs, rebuild_out = flatten(fun(*args, **kwargs))
         tracked = [i for i, y in enumerate(outputs) if isinstance(y, Variable) and y.tracked]

@@ -242,3 +242,21 @@ def test_memory_falls_from_all_blocks_to_one():
     assert plain > n * k
     assert wrapped < n + k + 6
     same(gradient, expected, 0)
+
+
+def test_what_the_function_puts_aside_leads_to_its_arguments():
+    """A penalty that a module keeps as an attribute is differentiated by the input as it is without a checkpoint."""
+    aside = {}
+    w = mg.tensor(3.0, requires_grad=True)
+
+    def f(x):
+        h = x * w
+        aside["penalty"] = h**2
+        return mg.sin(h)
+
+    def gradients(f):
+        x = mg.tensor(2.0, requires_grad=True)
+        return mg.gradients(f(x) + aside["penalty"], [x, w])
+
+    for found, expected in zip(gradients(mg.checkpoint(f)), gradients(f), strict=True):
+        same(found, expected, 1e-14)
