@@ -1,7 +1,8 @@
 """Ways to minimize: a value, a sum of squares, what one player of a game pays the other.
 
-Three functions take every method by name: :func:`minimize`, :func:`least_squares`, :func:`minimax`. The classes are for
-training loops, as in PyTorch: ``step()`` after ``loss.backward()`` for the first-order ones, ``step(closure)`` for all.
+Five functions take every method by name: :func:`minimize`, :func:`least_squares`, :func:`minimax`, :func:`root` and
+:func:`fixed_point`. The classes are for training loops, as in PyTorch: ``step()`` after ``loss.backward()`` for the
+first-order ones, ``step(closure)`` for all.
 """
 
 from minigrad.optim import rates, schedules
@@ -26,10 +27,10 @@ from minigrad.optim.first_order.optimizer import Optimizer
 from minigrad.optim.first_order.sgd import SGD, IncrementalGradient, Nesterov
 from minigrad.optim.first_order.update import UpdateRule, UpdateState
 from minigrad.optim.first_order.zeroth_order import ZOO, RandomGradientFree
-from minigrad.optim.games import GDA, BestResponse, ConsensusGD, ExtraGradient, OptimisticAdam, OptimisticGDA
-from minigrad.optim.line_search import Armijo, Constant, Exact, Wolfe
+from minigrad.optim.games import GDA, BestResponse, ConsensusGD, ExtraGradient, Game, OptimisticAdam, OptimisticGDA
+from minigrad.optim.line_search import Armijo, Constant, Exact, Search, Wolfe
 from minigrad.optim.loop import Stopping
-from minigrad.optim.method import Method, TrainingMethod
+from minigrad.optim.method import Direction, DirectionSearch, Method, Step, Stuck, TrainingMethod
 from minigrad.optim.problems.gradient_estimates import CoordinateEstimate, GaussianEstimate
 from minigrad.optim.problems.least_squares import LeastSquares
 from minigrad.optim.problems.minimax import Minimax
@@ -38,7 +39,8 @@ from minigrad.optim.result import OptimizationError, Result, Status
 from minigrad.optim.root_finding.anderson import Anderson, FixedPointIteration
 from minigrad.optim.root_finding.broyden import Broyden
 from minigrad.optim.root_finding.newton_raphson import NewtonRaphson
-from minigrad.optim.schedules import Scheduler
+from minigrad.optim.schedules import Schedule, Scheduler
+from minigrad.optim.second_order.conjugate_gradients import conjugate_gradients
 from minigrad.optim.second_order.gauss_newton import GaussNewton
 from minigrad.optim.second_order.lbfgs import LBFGS
 from minigrad.optim.second_order.levenberg_marquardt import LevenbergMarquardt
@@ -73,10 +75,13 @@ __all__ = [
     "Constant",
     "Constraint",
     "CoordinateEstimate",
+    "Direction",
+    "DirectionSearch",
     "Exact",
     "ExtraGradient",
     "FixedPointIteration",
     "FullMatrixAdaGrad",
+    "Game",
     "GaussNewton",
     "GaussianEstimate",
     "HeavyBall",
@@ -100,11 +105,15 @@ __all__ = [
     "RMSProp",
     "RandomGradientFree",
     "Result",
+    "Schedule",
     "Scheduler",
+    "Search",
     "SignSGD",
     "Simplex",
     "Status",
+    "Step",
     "Stopping",
+    "Stuck",
     "Subgradient",
     "TrainingMethod",
     "TrustRegion",
@@ -115,6 +124,7 @@ __all__ = [
     "adaptive_step",
     "clip_grad_norm_",
     "clip_grad_value_",
+    "conjugate_gradients",
     "fixed_point",
     "least_squares",
     "minimax",

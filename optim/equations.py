@@ -60,7 +60,7 @@ def root(
 
     Returns:
         a Result whose ``fun`` is F(x) and whose ``optimality`` is abs(F). Where no step makes abs(F) smaller and it
-        does not vanish, ``success`` is False.
+        does not vanish, ``success`` is False. It can be differentiated through, as that of :func:`minimize`.
 
     Raises:
         ValueError: another number of equations than unknowns; no such method.
@@ -98,7 +98,7 @@ def fixed_point(
         x0, callback, stop, progress, keep_x, options: as in :func:`root`.
 
     Returns:
-        a Result whose ``fun`` is x - g(x).
+        a Result whose ``fun`` is x - g(x). It can be differentiated through, as that of :func:`minimize`.
 
     Raises:
         ValueError, GraphError: as :func:`root`; ``fun`` returns another structure than it is given.

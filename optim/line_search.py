@@ -175,9 +175,9 @@ class Exact(Search):
 
     def along(self, point: Point, d: Array, slope: float) -> Step:
         line = _Line(point, d)
-        bend = float(d @ point.curvature(d))
-        if bend > 0:
-            t = -slope / bend
+        curvature = float(d @ point.curvature(d))
+        if curvature > 0:
+            t = -slope / curvature
             if abs(line.slope(t)) <= max(self.tol, 32 * np.finfo(point.theta.dtype).eps) * -slope:
                 return Step(line.at(t), t)
         else:

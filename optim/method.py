@@ -1,8 +1,8 @@
 """Method: one way of going from a point to the next.
 
-Most methods are a *direction* (where to) and a *search* (how far). The same object serves three masters: the functions
-``minimize``, ``least_squares`` and ``minimax``, which run it to the end, and the user's own training loop, which calls
-``step(closure)`` as in PyTorch.
+Most methods are a *direction* (where to) and a *search* (how far). The same object serves two masters: the functions
+``minimize``, ``least_squares``, ``minimax``, ``root`` and ``fixed_point``, which run it to the end, and the user's own
+training loop, which calls ``step(closure)`` as in PyTorch.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Method(Stateful):
     """
 
     kind: type[Problem] = Minimization
-    order: int | None = None  # the highest derivative it asks for, where that is less than the second
+    derivatives: int | None = None  # the highest derivative it asks for, where that is less than the second
 
     def __init__(self, *params: Any) -> None:
         if len(params) == 1 and isinstance(params[0], Variables):
@@ -102,7 +102,7 @@ class Method(Stateful):
 
     def needs(self) -> dict[str, Any]:
         """What the method will ask of a problem's points, as options of the problem's constructor."""
-        return {} if self.order is None else {"order": self.order}
+        return {} if self.derivatives is None else {"derivatives": self.derivatives}
 
     def problem(self, fun: Callable[..., Any], **options: Any) -> Problem:
         """The problem this method solves."""

@@ -21,7 +21,7 @@ from minigrad.optim.games import GDA, BestResponse, ConsensusGD, ExtraGradient, 
 from minigrad.optim.loop import Stopping, run
 from minigrad.optim.method import Method
 from minigrad.optim.problems.finite_sum import FiniteSum
-from minigrad.optim.problems.problem import Hidden
+from minigrad.optim.problems.problem import BatchedValue
 from minigrad.optim.problems.variables import Variables
 from minigrad.optim.result import Numbers, Result, X
 from minigrad.optim.second_order.gauss_newton import GaussNewton
@@ -170,7 +170,7 @@ def solve_task(
         stopping.tol = 0.0 if isinstance(problem, FiniteSum) else eps**task.tol
     try:
         return with_derivative(run(problem, chosen, stopping, *report), problem, chosen.constrained)
-    except Hidden as hidden:
+    except BatchedValue as hidden:
         if report.callback is not None:
             raise TypeError(
                 f"optim.{task.name}: under vmap all examples are one solve, which a callback cannot look into"
@@ -223,8 +223,8 @@ def _make(cls: type, name: str, variables: Variables, options: dict[str, Any]) -
             cls = SGD
             options = {"order": "cyclic", **options}
             accepted = _parameters(SGD)
-        make = partial(FirstOrder, make=cls)
-        accepted = [*accepted, *(p for p in _parameters(FirstOrder) if p != "make")]
+        make = partial(FirstOrder, optimizer=cls)
+        accepted = [*accepted, *(p for p in _parameters(FirstOrder) if p != "optimizer")]
     if issubclass(cls, Game):
         accepted += _parameters(options.get("rule", Adam if cls is OptimisticAdam else SGD))
     unknown = [option for option in options if option not in accepted]
@@ -275,17 +275,22 @@ def minimize(
         fun: given ``x0``'s structure of tensors, returns a scalar tensor.
         x0: an array, a Tensor, a Module, or lists, tuples and dicts of arrays and Tensors. Python numbers become
             float64. A Module is trained in place.
-        method: one of :data:`MINIMIZE`.
+        method: one of :data:`MINIMIZE`, by name or by its class.
         tol: stop where the norm of the gradient is at most this; by default the square root of the dtype's precision.
         maxiter: at most so many steps, by default 1,000.
         callback: called after every step with the result so far; returning True, or raising StopIteration, stops.
-        stop: more reasons to stop, a :class:`Stopping`. Its fields may also be given by themselves: ``maxtime=60``.
+        stop: more reasons to stop, a :class:`Stopping`. (``maxtime=60`` by itself is an older spelling of its fields.)
         progress: show a tqdm bar.
         keep_x: keep every iterate in ``history["x"]``.
         examples: arrays whose first axes count examples; then the value is a mean over examples, ``fun(x, *batch)``.
             First-order methods see a batch at a time, with the options ``batch_size``, ``order`` ("random",
             "shuffled", "cyclic") and ``seed``; other methods see all examples.
         options: the method's own, such as ``lr``, ``momentum``, ``line_search``, ``schedule``, ``constraint``.
+
+    Returns:
+        a :class:`Result`. Where ``fun`` reads tensors that are being differentiated, its ``x`` and ``fun`` are tensors
+        that depend on them by implicit differentiation, to any order, under ``vmap`` too; start from tensors then, for
+        type checkers' sake. Where the run did not converge, asking for the derivative is an error.
 
     Raises:
         ValueError, TypeError: no such method, no such option, an option out of range or given twice.
@@ -332,7 +337,8 @@ def least_squares(
         x0, callback, stop, progress, keep_x, options: as in :func:`minimize`; a ``target`` is one of the cost.
 
     Returns:
-        a Result whose ``fun`` is the residual and whose ``cost`` is 1/2 |r|^2, as in SciPy.
+        a Result whose ``fun`` is the residual and whose ``cost`` is 1/2 |r|^2, as in SciPy. It can be differentiated
+        through, as that of :func:`minimize`.
 
     Raises:
         ValueError, TypeError: no such method or option; fewer residuals than parameters for an undamped method.
@@ -373,7 +379,7 @@ def minimax(
             ``schedule``, and the method's own: ``order="alternating"``, ``inner``, ``gamma``.
 
     Returns:
-        a Result with ``x`` and ``y``.
+        a Result with ``x`` and ``y``. It can be differentiated through, as that of :func:`minimize`.
 
     Raises:
         ValueError, TypeError: no such method or option.

@@ -15,7 +15,7 @@ from minigrad.core.graph import Op, apply
 from minigrad.core.modes import is_grad_enabled, no_grad
 from minigrad.nn.module import Parameter
 from minigrad.optim.problems.least_squares import LeastSquares
-from minigrad.optim.problems.problem import Hidden, Problem
+from minigrad.optim.problems.problem import BatchedValue, Problem
 from minigrad.optim.result import Result, Status
 from minigrad.tensor import Tensor
 from minigrad.transforms.implicit import implicit_root
@@ -84,7 +84,7 @@ UNSOLVED = Op("a solution", lambda x, data, why: x, vjp=_refuse)
 
 
 def all_examples(
-    hidden: Hidden,
+    hidden: BatchedValue,
     problem: Problem,
     constrained: bool,
     solve: Callable[..., Result[Any, Any]],

@@ -213,8 +213,21 @@ class custom_jvp(_Custom):
     def pullback(self, arguments: _Arguments, xs: Sequence[Any], residuals: Any, g: Any, again: bool) -> Sequence[Any]:
         """The transpose of t -> J t, which is linear: its derivative at 0."""
         tangents = [zeros_like(x) for x in xs]
-        for t in tangents:
-            t.tracked = t.dtype.kind == "f"
+        wanted = [t for t in tangents if t.dtype.kind == "f"]
+        for t in wanted:
+            t.tracked = True
+        try:
+            found = iter(self._transposed(arguments, xs, tangents, wanted, g, again))
+            cotangents = [next(found) if t.tracked else None for t in tangents]
+        finally:
+            for t in wanted:
+                t.tracked = False  # in the graph of what is differentiated again, a constant
+        return arguments.primals(cotangents, others=False)
+
+    def _transposed(
+        self, arguments: _Arguments, xs: Sequence[Any], tangents: list[Any], wanted: list[Any], g: Any, again: bool
+    ) -> list[Any]:
+        """The cotangents of the ``wanted`` tangents."""
         primals = tuple(arguments.primals(xs))
         given = tuple(arguments.primals([t if t.tracked else None for t in tangents], others=False))
         pair = self.rule(*arguments.constants(), primals, given)
@@ -225,12 +238,7 @@ class custom_jvp(_Custom):
             for dy, c in zip(_like(f"{self.name}: the tangent of the result", g, pair[1]), flatten(g)[0], strict=True)
             if dy is not None and dy.tracked
         ]
-        wanted = [t for t in tangents if t.tracked]
-        found = iter(pull(roots, wanted, again, again))
-        cotangents = [next(found) if t.tracked else None for t in tangents]
-        for t in wanted:
-            t.tracked = False  # in the graph of what is differentiated again, a constant
-        return arguments.primals(cotangents, others=False)
+        return pull(roots, wanted, again, again)
 
 
 class _Arguments:

@@ -65,17 +65,19 @@ class Recording:
         numbers = [_position(name, i, args) for i in ([argnums] if isinstance(argnums, int) else argnums)]
         with enable_grad():
             trees = {i: tree_map(lambda x: _variable(x, name), args[i]) for i in numbers}
-            out = fun(*(trees[i] if i in trees else adopt(Tensor, arg) for i, arg in enumerate(args)), **kwargs)
-        chosen = trees[numbers[0]] if isinstance(argnums, int) else tuple(trees[i] for i in numbers)
-        self.variables, self.rebuild = flatten(chosen)
+            chosen = trees[numbers[0]] if isinstance(argnums, int) else tuple(trees[i] for i in numbers)
+            self.variables, self.rebuild = flatten(chosen)
+            self.own = [x for x in self.variables if x.node is None]
+            self.users, self.lock = 1, Lock()
+            try:
+                out = fun(*(trees[i] if i in trees else adopt(Tensor, arg) for i, arg in enumerate(args)), **kwargs)
+            finally:
+                self.close()
         self.aux: Any = None
         if has_aux:
             out, self.aux = out
         outputs, self.rebuild_out = flatten(out)
         self.outputs: list[Tensor] = [y if isinstance(y, Tensor) else Tensor(y) for y in outputs]
-        self.own = [x for x in self.variables if x.node is None]
-        self.users, self.lock = 1, Lock()
-        self.close()
 
     def close(self) -> None:
         """One user of the variables less; without any, those of them that are leaves are constants."""

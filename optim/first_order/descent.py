@@ -37,7 +37,7 @@ class GD(DirectionSearch):
         preconditioner: D, a vector (diagonal) or a matrix.
     """
 
-    order = 1
+    derivatives = 1
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class GD(DirectionSearch):
         schedule: Schedule | None = None,
     ) -> None:
         super().__init__(params, Steepest(preconditioner), search_of(line_search, lr, 1e-3, schedule))
-        self.order = 2 if isinstance(self.search, Exact) else 1
+        self.derivatives = 2 if isinstance(self.search, Exact) else 1
 
 
 class ProjectedGD(Method):
@@ -61,7 +61,7 @@ class ProjectedGD(Method):
             anything with ``project``.
     """
 
-    order = 1
+    derivatives = 1
 
     def __init__(
         self, params: Any, lr: float = 1e-3, constraint: Constraint | None = None, schedule: Schedule | None = None
@@ -103,7 +103,7 @@ class Subgradient(Method):
         schedule: 1/sqrt(k + 1) by default; the steps must vanish, their sum must not.
     """
 
-    order = 1
+    derivatives = 1
 
     def __init__(self, params: Any, lr: float = 1.0, schedule: Schedule | None = None) -> None:
         super().__init__(params)
@@ -150,7 +150,7 @@ class _Noise:
 class NoisyGD(Method):
     """theta <- theta - lr (grad f + sigma xi), xi standard normal: it leaves strict saddles, but never settles."""
 
-    order = 1
+    derivatives = 1
 
     def __init__(
         self,
@@ -194,7 +194,7 @@ class PerturbedGD(Method):
         decrease: by default ``threshold * radius``.
     """
 
-    order = 1
+    derivatives = 1
 
     def __init__(
         self,
@@ -263,7 +263,7 @@ class FullMatrixAdaGrad(DirectionSearch):
     eigendecomposition of a (p, p) matrix.
     """
 
-    order = 1
+    derivatives = 1
 
     def __init__(
         self,

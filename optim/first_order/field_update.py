@@ -32,7 +32,7 @@ class FieldUpdate:
     """theta, field -> new theta, by one update rule per player; and what the rules remember.
 
     Args:
-        method: the optimizer's class.
+        optimizer: the class.
         theta: any vector of the right length, dtype and backend.
         parts: the players' shares of it.
         settings: of the optimizer; a pair ``lr`` gives each player its own.
@@ -41,7 +41,7 @@ class FieldUpdate:
 
     def __init__(
         self,
-        method: type[Optimizer],
+        optimizer: type[Optimizer],
         theta: Array,
         parts: Sequence[slice],
         settings: dict[str, Any],
@@ -52,7 +52,7 @@ class FieldUpdate:
         each = lr if isinstance(lr, tuple) else (lr,) * len(parts)
         if len(each) != len(parts):
             raise ValueError(f"lr has {len(each)} entries for {len(parts)} players")
-        self.rules = [method.rule(**settings, **({} if lr is None else {"lr": lr})) for lr in each]
+        self.rules = [optimizer.rule(**settings, **({} if lr is None else {"lr": lr})) for lr in each]
         self.states = [rule.init(theta[part]) for rule, part in zip(self.rules, parts, strict=True)]
         self.lr = self.learning_rates()[0]  # the first player's, in the last step
 
@@ -99,22 +99,22 @@ class FirstOrder(Method):
     """Any optimizer of the familiar kind as a method: theta <- project(update(theta, field)).
 
     Args:
-        make: the class, such as :class:`~minigrad.optim.Adam`.
+        optimizer: the class, such as :class:`~minigrad.optim.Adam`.
         constraint: a set with ``project``, to stay in.
         schedule: a factor of the learning rate, by the step.
         estimate: a :class:`~minigrad.optim.GaussianEstimate` or :class:`~minigrad.optim.CoordinateEstimate`, to be
             followed in the gradient's place.
         batch_size, order, seed: how examples, if any, and estimates are drawn, see
-            :class:`~minigrad.optim.problems.FiniteSum`.
+            :class:`~minigrad.optim.problems.finite_sum.FiniteSum`.
         settings: of the class.
     """
 
-    order = 1
+    derivatives = 1
 
     def __init__(
         self,
         params: Any,
-        make: type[Optimizer],
+        optimizer: type[Optimizer],
         constraint: Constraint | None = None,
         schedule: Schedule | None = None,
         estimate: Any = None,
@@ -124,10 +124,10 @@ class FirstOrder(Method):
         **settings: Any,
     ) -> None:
         super().__init__(params)
-        self.update = FieldUpdate(make, self.variables.read(), [slice(0, self.variables.p)], settings, schedule)
+        self.update = FieldUpdate(optimizer, self.variables.read(), [slice(0, self.variables.p)], settings, schedule)
         check_constraint(constraint, "constraint=")
         self.constraint, self.estimate, self.seed = constraint, estimate, seed
-        self.batch: dict[str, Any] = {"batch_size": batch_size, "order_of_examples": order, "seed": seed}
+        self.batch: dict[str, Any] = {"batch_size": batch_size, "order": order, "seed": seed}
         if estimate is not None:
             self.state = Draws()
 

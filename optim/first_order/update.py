@@ -31,17 +31,17 @@ class UpdateRule:
     """``theta, state = rule.update(theta, g, state)``: nothing is changed in place, nothing else is remembered.
 
     Args:
-        method: an optimizer's class (see :meth:`Optimizer.rule`).
+        optimizer: its class (see :meth:`Optimizer.rule`).
         settings: its settings, all of them.
     """
 
-    def __init__(self, method: Any, settings: dict[str, Any]) -> None:
-        self.method, self.settings = method, settings
+    def __init__(self, optimizer: Any, settings: dict[str, Any]) -> None:
+        self.optimizer, self.settings = optimizer, settings
 
     def init(self, theta: Array) -> UpdateState:
         """The state before the first step."""
         _check_vector("theta", theta)
-        return UpdateState(0, {name: np.zeros_like(theta) for name in self.method.vectors(self.settings)})
+        return UpdateState(0, {name: np.zeros_like(theta) for name in self.optimizer.vectors(self.settings)})
 
     def update(self, theta: Array, g: Array, state: UpdateState, lr: float | None = None) -> tuple[Array, UpdateState]:
         """One step.
@@ -68,10 +68,10 @@ class UpdateRule:
         """The same for one who owns ``theta`` and ``state``: they are overwritten."""
         state.step += 1
         settings = {**self.settings, "step": state.step, **({} if lr is None else {"lr": lr})}
-        step_in_place(self.method, theta, g, state.vectors, settings, (np.empty_like(theta), np.empty_like(theta)))
+        step_in_place(self.optimizer, theta, g, state.vectors, settings, (np.empty_like(theta), np.empty_like(theta)))
 
     def __repr__(self) -> str:
-        return f"{self.method.__name__}({', '.join(f'{k}={v}' for k, v in self.settings.items())})"
+        return f"{self.optimizer.__name__}({', '.join(f'{k}={v}' for k, v in self.settings.items())})"
 
 
 def _check_vector(name: str, x: Any) -> None:
@@ -86,7 +86,7 @@ def _check_vector(name: str, x: Any) -> None:
 
 
 def step_in_place(
-    method: Any,
+    optimizer: Any,
     theta: Array,
     g: Array,
     vectors: Mapping[str, Array],
@@ -96,4 +96,4 @@ def step_in_place(
     """One step of an optimizer's class: the weight decay that goes through the gradient, then its update."""
     if settings.get("weight_decay") and not settings.get("decoupled"):
         g = np.add(g, np.multiply(theta, settings["weight_decay"], out=scratch[1]), out=scratch[0])
-    method.update(theta, g, vectors, settings, scratch[1])
+    optimizer.update(theta, g, vectors, settings, scratch[1])

@@ -18,7 +18,7 @@ class ConsensusGD(Game):
         gamma: the weight of 1/2 abs(F)^2.
     """
 
-    order = 2
+    derivatives = 2
 
     def __init__(self, *args: Any, gamma: float = 1.0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -28,7 +28,7 @@ class Game(Method):
     """
 
     kind = Minimax
-    order = 1
+    derivatives = 1
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ class FiniteSum(Minimization):
     """Minimize the mean of F over examples, seeing ``batch_size`` of them at a time: fun(variables, *batch).
 
     Args:
-        order_of_examples: "random" draws each batch anew, with replacement; "shuffled" goes through all in a new order
+        order: "random" draws each batch anew, with replacement; "shuffled" goes through all in a new order
             per epoch; "cyclic" in their own order (the incremental gradient method).
     """
 
@@ -34,28 +34,28 @@ class FiniteSum(Minimization):
         variables: Variables,
         examples: Sequence[Any],
         batch_size: int = 1,
-        order_of_examples: Order = "shuffled",
+        order: Order = "shuffled",
         seed: int = 0,
     ) -> None:
-        super().__init__(fun, variables, examples, order=1)
+        super().__init__(fun, variables, examples, derivatives=1)
         if not self.examples:
             raise ValueError("a stochastic method needs examples=(array, ...), whose first axes count the examples")
         self.n = len(self.examples[0])
-        if order_of_examples not in get_args(Order):
-            raise ValueError(f"order must be 'random', 'shuffled' or 'cyclic', not {order_of_examples!r}")
+        if order not in get_args(Order):
+            raise ValueError(f"order must be 'random', 'shuffled' or 'cyclic', not {order!r}")
         if not 1 <= batch_size <= self.n:
             raise ValueError(f"batch_size must lie between 1 and {self.n}, the number of examples, not be {batch_size}")
-        self.batch_size, self.order_of_examples, self.drawn = batch_size, order_of_examples, 0
+        self.batch_size, self.order, self.drawn = batch_size, order, 0
         self.rng = np.random.default_rng(seed)
         self.permutation = np.arange(self.n)
 
     def at(self, theta: Array) -> Any:
         point = super().at(theta)
-        if self.order_of_examples == "random":
+        if self.order == "random":
             chosen = self.rng.integers(self.n, size=self.batch_size)
         else:
             start = self.drawn % self.n
-            if start == 0 and self.order_of_examples == "shuffled":
+            if start == 0 and self.order == "shuffled":
                 self.permutation = self.rng.permutation(self.n)
             chosen = self.permutation[start : start + self.batch_size]
             self.drawn += len(chosen)

@@ -105,14 +105,14 @@ class Estimated(Minimization):
     def __init__(
         self, fun: Callable[..., Any], variables: Any, estimate: Any, seed: int = 0, drawn: int = 0, examples: Any = ()
     ) -> None:
-        super().__init__(fun, variables, examples, order=0)
+        super().__init__(fun, variables, examples, derivatives=0)
         self.estimate, self.seed, self.drawn = estimate, seed, drawn
         self._at_many = vmap(lambda *leaves: self.evaluate(list(leaves), self.examples))
 
     def evaluate(self, leaves: list[Tensor], examples: Sequence[Any]) -> Tensor:
         y = self.variables.call(self.fun, leaves, *examples)
         return check_scalar(
-            y, "a function to minimize", "or minimize another", tracked=False
+            y, "a function to minimize", "which has to be one number", tracked=False
         )  # it need not be differentiable
 
     def values(self, thetas: Array) -> Array:

@@ -72,7 +72,7 @@ class Minimax(Problem):
         pair = out if isinstance(out, tuple) else (out, None)
         for cost in pair:
             if cost is not None:
-                check_scalar(cost, "a payoff", "or a pair of them")
+                check_scalar(cost, "a payoff", "for each player if there are two")
         return pair
 
     def field(self, leaves: list[Tensor], costs: tuple[Tensor, Tensor | None], create_graph: bool) -> list[Tensor]:

@@ -32,7 +32,7 @@ class MinimizationPoint(Point):
         if self.has("field_graph"):
             return self.join(self.field_graph)
         leaves, y = self.graph()
-        again = self.problem.order > 1
+        again = self.problem.derivatives > 1
         self.problem.njev += 1
         found = walk([(y, np.ones_like(y.array))], leaves, retain_graph=again)
         self.value  # noqa: B018 - while the graph is there

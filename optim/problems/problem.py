@@ -23,7 +23,7 @@ from minigrad.tensor import Tensor
 from minigrad.transforms.linearization import Linearization
 from minigrad.transforms.tree import adopt, flatten
 
-__all__ = ["Hidden", "Point", "Problem", "check_scalar", "check_tracked"]
+__all__ = ["BatchedValue", "Point", "Problem", "check_scalar", "check_tracked"]
 
 
 class Problem:
@@ -32,7 +32,7 @@ class Problem:
     Args:
         fun: of the variables' structure (and of ``examples``, where given).
         examples: further arguments of ``fun``; arrays become tensors.
-        order: the highest derivative that will be asked for. With 1, the graph is freed as the gradient is taken.
+        derivatives: the highest derivative that will be asked for. With 1, the graph is freed as the gradient is taken.
     """
 
     point: ClassVar[type[Point]]
@@ -41,9 +41,9 @@ class Problem:
     stochastic = False  # if so, a field that happens to vanish proves nothing
 
     def __init__(
-        self, fun: Callable[..., Any], variables: Variables, examples: Sequence[Any] = (), order: int = 2
+        self, fun: Callable[..., Any], variables: Variables, examples: Sequence[Any] = (), derivatives: int = 2
     ) -> None:
-        self.fun, self.variables, self.order = fun, variables, order
+        self.fun, self.variables, self.derivatives = fun, variables, derivatives
         self.examples = tuple(adopt(Tensor, list(examples)))
         self.nfev = self.njev = self.nhev = 0
         self.reads: set[Any] | None = None  # the tracked leaves that the function reads besides its variables
@@ -60,7 +60,7 @@ class Problem:
         """Note what else the function has read, when it is evaluated for the first time.
 
         Raises:
-            Hidden: a value stands for all examples of a vmap.
+            BatchedValue: a value stands for all examples of a vmap.
         """
         if self.reads is None:
             tensors = [y for y in flatten(output)[0] if isinstance(y, Tensor)]
@@ -68,7 +68,7 @@ class Problem:
             hidden = {level: y for y in tensors for level in levels(y)}
             if hidden:
                 level = max(hidden)
-                raise Hidden(level, hidden[level].array)
+                raise BatchedValue(level, hidden[level].array)
 
     def stationarity(self, leaves: list[Tensor]) -> list[Tensor]:
         """What vanishes at a solution, recorded: one tensor for each of the variables ``leaves``."""
@@ -91,7 +91,7 @@ class Problem:
         return status
 
 
-class Hidden(Exception):
+class BatchedValue(Exception):
     """A number that decides what a method does is one for each example of a vmap: of ``level``, as ``batch`` is."""
 
     def __init__(self, level: int, batch: Any) -> None:

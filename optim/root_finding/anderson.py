@@ -40,8 +40,8 @@ class FixedPointIteration(Method):
 class Changes:
     """The last steps and the changes of the residual along them: (pairs, p) each on the host, the oldest first."""
 
-    X: Any = None
-    F: Any = None
+    dX: Any = None
+    dR: Any = None
     theta: Any = None
     residual: Any = None
 
@@ -67,14 +67,14 @@ class Anderson(FixedPointIteration):
         x, r = to_numpy(point.theta), -to_numpy(point.residual)
         state = self.state
         if state.theta is not None:
-            state.X = self._with(state.X, x - to_numpy(state.theta))
-            state.F = self._with(state.F, r - to_numpy(state.residual))
+            state.dX = self._with(state.dX, x - to_numpy(state.theta))
+            state.dR = self._with(state.dR, r - to_numpy(state.residual))
         state.theta, state.residual = x.copy(), r.copy()
         step = self.mixing * r
-        if state.X is not None:
+        if state.dX is not None:
             # Nearly parallel changes say nothing new: what is below rounding is left out.
-            gamma = np.linalg.lstsq(state.F.T, r, rcond=len(r) * np.finfo(r.dtype).eps)[0]
-            step = step - (state.X + self.mixing * state.F).T @ gamma
+            gamma = np.linalg.lstsq(state.dR.T, r, rcond=len(r) * np.finfo(r.dtype).eps)[0]
+            step = step - (state.dX + self.mixing * state.dR).T @ gamma
         d = move(step.astype(x.dtype), backend_of(point.theta).name)
         return Step(point.problem.at(point.theta + d), self.mixing)
 

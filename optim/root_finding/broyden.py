@@ -20,17 +20,17 @@ __all__ = [
 
 @dataclass
 class InverseJacobian:
-    """The estimate B of the inverse Jacobian, (p, p), on the host; and whether steps have changed it."""
+    """The estimate H of the inverse Jacobian, (p, p), on the host; and whether steps have changed it."""
 
-    B: Any = None
+    H: Any = None
     learned: bool = False
 
 
 class Broyden(Method):
-    """x <- x - B F(x), where B follows the inverse Jacobian from the steps taken (Broyden 1965, the "good" method).
+    """x <- x - H F(x), where H follows the inverse Jacobian from the steps taken (Broyden 1965, the "good" method).
 
-    B starts as the inverse of the true Jacobian. A step s that changed F by y asks for B y = s, and the Jacobian
-    changes by as little as that takes: B <- B + (s - B y) s'B / (s'B y). One evaluation of F a step, and superlinear
+    H starts as the inverse of the true Jacobian. A step s that changed F by y asks for H y = s, and the Jacobian
+    changes by as little as that takes: H <- H + (s - H y) s'H / (s'H y). One evaluation of F a step, and superlinear
     convergence; where a step does not make abs(F) smaller, the true Jacobian is computed anew, and then the step is
     halved.
 
@@ -47,13 +47,13 @@ class Broyden(Method):
 
     def advance(self, point: Any) -> Step:
         F = to_numpy(point.residual)
-        if self.state.B is None:
+        if self.state.H is None:
             self._compute(point)
-        s = -(to_numpy(self.state.B) @ F)
+        s = -(to_numpy(self.state.H) @ F)
         new = self._at(point, s)
         if self.state.learned and not new.value < point.value:
             self._compute(point)
-            s = -(self.state.B @ F)
+            s = -(self.state.H @ F)
             new = self._at(point, s)
         for _ in range(self.max_backtracks):
             if new.value < point.value:
@@ -74,13 +74,13 @@ class Broyden(Method):
         if not np.isfinite(J).all():
             raise Stuck(Status.NON_FINITE)
         try:
-            self.state.B, self.state.learned = np.linalg.inv(J), False
+            self.state.H, self.state.learned = np.linalg.inv(J), False
         except np.linalg.LinAlgError:
             raise Stuck(Status.SINGULAR) from None
 
     def _learn(self, s: np.ndarray, y: np.ndarray) -> None:
-        B = to_numpy(self.state.B)
-        By = B @ y
-        bend = float(s @ By)
-        if abs(bend) > np.finfo(B.dtype).eps * float(np.linalg.norm(s) * np.linalg.norm(By)):  # else B turns singular
-            self.state.B, self.state.learned = B + np.outer(s - By, s @ B) / bend, True
+        H = to_numpy(self.state.H)
+        Hy = H @ y
+        along = float(s @ Hy)
+        if abs(along) > np.finfo(H.dtype).eps * float(np.linalg.norm(s) * np.linalg.norm(Hy)):  # else H turns singular
+            self.state.H, self.state.learned = H + np.outer(s - Hy, s @ H) / along, True

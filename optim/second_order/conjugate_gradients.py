@@ -46,8 +46,8 @@ def conjugate_gradients(
         if rr**0.5 <= tolerance:
             break
         Hs = product(s)
-        bend = float(s @ Hs)
-        t = rr / bend if bend > 0 else np.inf
+        curvature = float(s @ Hs)
+        t = rr / curvature if curvature > 0 else np.inf
         if not np.isfinite(t) and radius == np.inf:
             return (d, r) if d.any() else (s, r + Hs)
         if not np.isfinite(t) or float(np.linalg.norm(d + t * s)) >= radius:

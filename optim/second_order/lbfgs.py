@@ -28,9 +28,9 @@ class LBFGSState:
 
 
 class LBFGSDirection(Direction):
-    """d = -B g, B the inverse Hessian that the last ``memory`` pairs (s, y) = (step, change of gradient) suggest.
+    """d = -H g, H the inverse Hessian that the last ``memory`` pairs (s, y) = (step, change of gradient) suggest.
 
-    By the two-loop recursion. A pair whose curvature s'y is not positive is left out: it would make B indefinite.
+    By the two-loop recursion. A pair whose curvature s'y is not positive is left out: it would make H indefinite.
     """
 
     def __init__(self, memory: int = 10) -> None:

@@ -223,8 +223,7 @@ class LevenbergMarquardt(Method):
         radius: of the first region, in units of abs(D theta).
         eta: the share of the predicted decrease that a step must achieve to be taken.
         solver: "qr" (the default), "cholesky" (see :class:`DampedLeastSquares`), or "lsmr", which forms no Jacobian
-        (the
-            default from 3,000 parameters on; there D = 1).
+            (the default from 3,000 parameters on; there D = 1).
 
     Raises:
         ValueError: a radius that is not positive, or another solver.

@@ -1,5 +1,7 @@
 """Transformations against finite differences, loops, and each other."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -51,6 +53,19 @@ def test_value_and_grad_with_aux():
     assert not value.requires_grad
     g, aux = mg.grad(lambda x: (x * x, "note"), has_aux=True)(3.0)
     assert (g.item(), aux) == (6, "note")
+
+
+def test_a_function_that_raises_leaves_nothing_tracked():
+    kept = []
+
+    def f(x):
+        kept.append(x)
+        raise ArithmeticError
+
+    for transformed in (mg.grad(f), mg.jacobian(f), mg.hessian(f), partial(mg.vjp, f)):
+        with pytest.raises(ArithmeticError):
+            transformed(np.ones(2))
+    assert [x.requires_grad for x in kept] == [False] * 4
 
 
 def test_grad_needs_a_scalar_of_real_numbers():

@@ -396,3 +396,17 @@ def test_options_cannot_be_differentiated_by():
     only_by_name.defvjp(lambda x, n: (x * n, None), lambda n, _, g: (g * n,))
     with pytest.raises(TypeError, match="n can be given by name only"):
         only_by_name(1.0, n=2)
+
+
+def test_a_rule_that_raises_leaves_no_tangent_tracked():
+    kept = []
+    f = mg.custom_jvp(lambda x: x)
+
+    @f.defjvp
+    def rule(primals, tangents):
+        kept.extend(tangents)
+        raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        mg.grad(f)(1.0)
+    assert not kept[0].requires_grad
