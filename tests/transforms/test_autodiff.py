@@ -62,10 +62,10 @@ def test_a_function_that_raises_leaves_nothing_tracked():
         kept.append(x)
         raise ArithmeticError
 
-    for transformed in (mg.grad(f), mg.jacobian(f), mg.hessian(f), partial(mg.vjp, f)):
+    for transformed in (mg.grad(f), mg.jacobian(f), partial(mg.vjp, f)):
         with pytest.raises(ArithmeticError):
             transformed(np.ones(2))
-    assert [x.requires_grad for x in kept] == [False] * 4
+    assert [x.requires_grad for x in kept] == [False] * 3
 
 
 def test_grad_needs_a_scalar_of_real_numbers():
