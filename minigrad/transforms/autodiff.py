@@ -118,9 +118,11 @@ def value_and_grad(
         y = run.scalar("grad")
         again = run.differentiable()
         seed = np.ones_like(y.array)
-        gradient = run.rebuild(run.pull([wrap(seed) if again else seed], again, retain_graph=again))
+        aux = run.side()
+        kept = again or any(isinstance(x, Tensor) and x.tracked for x in flatten(aux)[0])
+        gradient = run.rebuild(run.pull([wrap(seed) if again else seed], again, retain_graph=kept))
         value = y if again else y.detach()
-        return ((value, run.aux), gradient) if has_aux else (value, gradient)
+        return ((value, aux), gradient) if has_aux else (value, gradient)
 
     return value_and_gradient
 
@@ -160,7 +162,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         return run.rebuild(run.pull(seeds if again else [c.array for c in seeds], again))
 
     out = run.value(run.differentiable())
-    return (out, pullback, run.aux) if has_aux else (out, pullback)
+    return (out, pullback, run.side()) if has_aux else (out, pullback)
 
 
 def _like(x: Any, y: Tensor, what: str) -> Tensor:
@@ -247,7 +249,7 @@ def jacobian(
         with run.open():
             blocks = [recorded_jacobian(y, run.variables, chunk_size, again) for y in run.outputs]
         J = run.rebuild_out([run.rebuild(block) for block in blocks])
-        return (J, run.aux) if has_aux else J
+        return (J, run.side()) if has_aux else J
 
     return jacobian_of
 

@@ -123,6 +123,19 @@ class Recording:
         """What the function returned, cut from the graph unless ``attached``."""
         return self.rebuild_out([y if attached else y.detach() for y in self.outputs])
 
+    def side(self) -> Any:
+        """What the function returned besides (``has_aux``), cut from the graph where that leads to nothing outside.
+
+        Attached to it, a number that is only logged would keep every intermediate result alive.
+        """
+
+        def cut(x: Any) -> Any:
+            if not (isinstance(x, Tensor) and x.tracked):
+                return x
+            return x if self.outer and reachable([x])[1] - set(self.own) else x.detach()
+
+        return tree_map(cut, self.aux)
+
     def pull(self, cotangents: Sequence[Any], create_graph: bool, retain_graph: bool = True) -> list[Tensor]:
         """The variables' cotangents, from those of the outputs."""
         with self.open():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[Iterable[Any]], Any]]:
     """The leaves of nested lists, tuples and dicts, and the function that rebuilds the nest around new ones."""
     build: Callable[[list[Any]], Any]
     if isinstance(tree, dict):
-        parts, build = [flatten(value) for value in tree.values()], lambda items: dict(zip(tree, items, strict=True))
+        parts, build = [flatten(value) for value in tree.values()], lambda items: _refilled(tree, items)
     elif isinstance(tree, (list, tuple)):
         parts = [flatten(value) for value in tree]
         build = (lambda items: type(tree)(*items)) if hasattr(tree, "_fields") else type(tree)
@@ -33,6 +34,15 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[Iterable[Any]], Any]]:
         return build([part(rest[a : a + n]) for (_, part), a, n in zip(parts, starts, sizes, strict=True)])
 
     return [leaf for leaves, _ in parts for leaf in leaves], rebuild
+
+
+def _refilled(tree: dict[Any, Any], items: list[Any]) -> dict[Any, Any]:
+    """A dict like ``tree``, of its class too (an OrderedDict, a defaultdict), with other values."""
+    if type(tree) is dict:
+        return dict(zip(tree, items, strict=True))
+    new = copy(tree)
+    new.update(zip(tree, items, strict=True))
+    return new
 
 
 def tree_map(f: Callable[..., Any], tree: Any) -> Any:

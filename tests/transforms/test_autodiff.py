@@ -1,5 +1,6 @@
 """Transformations against finite differences, loops, and each other."""
 
+from collections import OrderedDict, defaultdict
 from functools import partial
 
 import numpy as np
@@ -53,6 +54,36 @@ def test_value_and_grad_with_aux():
     assert not value.requires_grad
     g, aux = mg.grad(lambda x: (x * x, "note"), has_aux=True)(3.0)
     assert (g.item(), aux) == (6, "note")
+
+
+def test_trees_keep_the_class_of_their_dicts():
+    gradient = mg.grad(lambda p: p["a"] * p["b"])(OrderedDict(a=2.0, b=3.0))
+    assert type(gradient) is OrderedDict
+    assert {k: g.item() for k, g in gradient.items()} == {"a": 3, "b": 2}
+    _, aux = mg.grad(lambda x: (x * x, defaultdict(list, y=[x])), has_aux=True)(2.0)
+    assert aux["y"][0].item() == 2
+    assert aux["z"] == []
+
+
+def test_aux_is_cut_from_the_graph_unless_it_leads_outside():
+    w, x = mg.tensor(3.0, requires_grad=True), mg.tensor(2.0)
+
+    def f(x):
+        return x * x, {"constant": x * 5, "of w": [x * w]}
+
+    _, aux = mg.grad(f, has_aux=True)(x)
+    _, _, aux_of_vjp = mg.vjp(f, x, has_aux=True)
+    _, aux_of_jacobian = mg.jacobian(f, has_aux=True)(x)
+    for found in (aux, aux_of_vjp, aux_of_jacobian):
+        assert not found["constant"].requires_grad
+        assert found["constant"].item() == 10
+        assert mg.gradients(found["of w"][0], w).item() == 2
+    with mg.no_grad():
+        assert not mg.grad(f, has_aux=True)(x)[1]["of w"][0].requires_grad
+    _, shared = mg.grad(lambda x: (h := mg.sin(x), h * w)[:2], has_aux=True)(x)
+    assert mg.gradients(shared, w).item() == np.sin(2)
+    second = mg.grad(lambda x: mg.grad(f, has_aux=True)(x)[1]["constant"])
+    assert second(x).item() == 5
 
 
 def test_a_function_that_raises_leaves_nothing_tracked():
