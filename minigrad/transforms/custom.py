@@ -245,7 +245,13 @@ class _Arguments:
     """The arguments of one call: which leaves are tensors, and where they go."""
 
     def __init__(self, custom: _Custom, args: Sequence[Any]) -> None:
-        self.static = {i % len(args): args[i] for i in custom.nondiff_argnums if -len(args) <= i < len(args)}
+        for i in custom.nondiff_argnums:
+            if not -len(args) <= i < len(args):
+                raise ValueError(
+                    f"{custom.name}: nondiff_argnums={custom.nondiff_argnums}, but it was called with {len(args)} "
+                    "arguments; they count its positional arguments, from 0"
+                )
+        self.static = {i % len(args): args[i] for i in custom.nondiff_argnums}
         self.dynamic = [i for i in range(len(args)) if i not in self.static]
         for i, arg in self.static.items():
             if any(isinstance(x, Variable) and x.tracked for x in flatten(arg)[0]):

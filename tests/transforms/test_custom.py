@@ -410,3 +410,10 @@ def test_a_rule_that_raises_leaves_no_tangent_tracked():
     with pytest.raises(ArithmeticError):
         mg.grad(f)(1.0)
     assert not kept[0].requires_grad
+
+
+def test_nondiff_argnums_out_of_range():
+    f = mg.custom_vjp(lambda x: x, nondiff_argnums=(1,))
+    f.defvjp(lambda x: (x, None), lambda kept, g: (g,))
+    with pytest.raises(ValueError, match=r"nondiff_argnums=\(1,\), but it was called with 1 arguments"):
+        f(2.0)
