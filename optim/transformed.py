@@ -14,6 +14,7 @@ from minigrad.core.errors import GraphError
 from minigrad.core.graph import Op, apply
 from minigrad.core.modes import is_grad_enabled, no_grad
 from minigrad.nn.module import Parameter
+from minigrad.optim.problems.finite_sum import FiniteSum
 from minigrad.optim.problems.least_squares import LeastSquares
 from minigrad.optim.problems.problem import BatchedValue, Problem
 from minigrad.optim.result import Result, Status
@@ -53,7 +54,7 @@ def with_derivative(result: Result[Any, Any], problem: Problem, constrained: boo
         )
     arguments = [result.x] if len(variables.arguments) == 1 else [result.x, result.y]
     xs = [x.detach() if isinstance(x, Tensor) else Tensor(x) for x in flatten(arguments)[0]]
-    if _solved(result) and not constrained:
+    if _solved(result) and not constrained and not isinstance(problem, FiniteSum):  # its optimality is a batch's
         xs = implicit_root(problem.stationarity, xs, symmetric=problem.symmetric)
     else:
         why = "it is subject to a constraint" if constrained else f"the run has {result.message}"

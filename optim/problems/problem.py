@@ -64,7 +64,7 @@ class Problem:
         """
         if self.reads is None:
             tensors = [y for y in flatten(output)[0] if isinstance(y, Tensor)]
-            self.reads = reachable(tensors)[1] - set(leaves)
+            self.reads = reachable([*tensors, *self.examples])[1] - set(leaves)  # a batch is cut off from the examples
             hidden = {level: y for y in tensors for level in levels(y)}
             if hidden:
                 level = max(hidden)

@@ -223,6 +223,13 @@ def test_what_is_no_solution_has_no_derivative():
         with pytest.raises(mg.GraphError, match=f"no derivative by implicit differentiation, because .*{why}"):
             mg.grad(f)(a)
         f(mg.tensor(a, requires_grad=True))  # the number itself may be looked at
+    examples = lambda a: (
+        optim.minimize(  # data that come as examples are data
+            lambda w, y: ((w - y) ** 2).sum(), 0.0, "sgd", lr=0.1, examples=(a,), batch_size=2, maxiter=3
+        ).x
+    )
+    with pytest.raises(mg.GraphError, match="no derivative by implicit differentiation, because .*the iterations ran"):
+        mg.grad(examples)(a)
     near = mg.jacobian(lambda a: optim.minimize(lambda x: bowl(x, a), START, "newton", tol=0.0, ftol=1e-14).x)(a)
     np.testing.assert_allclose(near.numpy(), mg.jacobian(SOLVES["newton"])(a).numpy(), rtol=1e-6)  # as good as solved
     flat = lambda a: optim.minimize(lambda x: (x[0] - a) ** 2 + 0 * x[1], START, "gd", lr=0.5).x[0]
