@@ -83,6 +83,12 @@ def vmap(
 ) -> Transformed[Result]:
     """``vmap(f)(xs)`` is f of each slice of ``xs``, stacked, computed on all slices at once.
 
+    >>> import minigrad as mg
+    >>> vmap(lambda a, b: a @ b, in_axes=(0, None))(mg.ones((3, 2)), mg.tensor([1.0, 2.0]))
+    Tensor([3., 3., 3.])
+    >>> vmap(mg.grad(lambda x: x**2))(mg.tensor([1.0, 2.0, 3.0]))
+    Tensor([2., 4., 6.])
+
     Args:
         fun: written for one example.
         in_axes: the axis of the examples in each argument; None for an argument that all examples share. An int for
