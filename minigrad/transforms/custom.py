@@ -111,8 +111,9 @@ class custom_vjp(_Custom):
       argument's structure and shapes: v -> v^T J. None stands for zero.
 
     Args:
-        fun: of trees of tensors, returning such a tree; used where no derivative is asked for. Python floats and NumPy
-            arrays reach it as tensors; whatever else there is (an int, a string, a bool tensor) gets no cotangent.
+        fun: of trees of tensors, returning such a tree; used where no derivative is asked for. Python floats (in the
+            precision of the tensors beside them) and NumPy arrays reach it as tensors; whatever else there is (an int,
+            a string, a bool tensor) gets no cotangent.
         nondiff_argnums: arguments that are no tensors to differentiate by (a function, an option). ``bwd`` gets them
             first: ``bwd(*those, residuals, g)``.
 
@@ -260,7 +261,10 @@ class _Arguments:
                     ".detach() it, or take the argument out of nondiff_argnums"
                 )
         leaves, self.rebuild = flatten([args[i] for i in self.dynamic])
-        leaves = [_as_tensor(x) for x in leaves]
+        leaves = [x if type(x) is float else _as_tensor(x) for x in leaves]
+        dtypes = [x.dtype for x in leaves if isinstance(x, Tensor) and x.dtype.kind == "f"]
+        dtype = np.result_type(*dtypes) if dtypes else None  # as a number beside tensors rounds none of their digits
+        leaves = [Tensor(x, dtype=dtype) if type(x) is float else x for x in leaves]
         self.inputs: list[Tensor] = [x for x in leaves if isinstance(x, Tensor)]
         self.places = [k for k, x in enumerate(leaves) if isinstance(x, Tensor)]
         self.others = [None if isinstance(x, Tensor) else x for x in leaves]

@@ -417,3 +417,15 @@ def test_nondiff_argnums_out_of_range():
     f.defvjp(lambda x: (x, None), lambda kept, g: (g,))
     with pytest.raises(ValueError, match=r"nondiff_argnums=\(1,\), but it was called with 1 arguments"):
         f(2.0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("default", ["float32", "float64"])
+def test_python_floats_have_the_precision_of_the_tensors_beside_them(default, dtype):
+    f = mg.custom_vjp(lambda x, a: x * a)
+    f.defvjp(lambda x, a: (f(x, a), a), lambda a, g: (g * a, None))
+    x = mg.tensor(1.0, dtype=dtype)
+    mg.set_default_dtype(default)  # the fixture sets it back
+    for y in (f(x, 0.1), mg.grad(f)(x, 0.1)):
+        assert y.dtype == dtype
+        assert y.array == np.dtype(dtype).type(0.1)
