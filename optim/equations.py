@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
+from minigrad.nn.module import Module
 from minigrad.optim.loop import Stopping
 from minigrad.optim.result import Numbers, Result, X
 from minigrad.optim.root_finding.anderson import Anderson, FixedPointIteration
@@ -105,7 +106,7 @@ def fixed_point(
     """
 
     def difference(x: Any) -> Any:
-        before, after = flatten(x)[0], flatten(fun(x))[0]
+        before, after = flatten(x)[0], _in_order_of(x, fun(x))
         shapes = [tuple(getattr(a, "shape", ())) for a in after]
         if [b.shape for b in before] != shapes:
             raise ValueError(f"fixed_point: g must return what it is given, {[b.shape for b in before]}, not {shapes}")
@@ -113,3 +114,16 @@ def fixed_point(
 
     report = Report(callback, progress, keep_x)
     return solve_task(_FIXED_POINT, difference, (x0,), method, stop, {"tol": tol, "maxiter": maxiter}, report, options)
+
+
+def _in_order_of(x: Any, y: Any) -> list[Any]:
+    """The leaves of ``y``, a tree like ``x``, in x's order: that of a dict's keys says nothing."""
+    if isinstance(x, Module):
+        raise TypeError("fixed_point: g cannot return a module; give its parameters as x0, a dict by name")
+    if isinstance(x, dict) and isinstance(y, dict) and x.keys() == y.keys():
+        return [leaf for key in x for leaf in _in_order_of(x[key], y[key])]
+    if isinstance(x, (list, tuple)) and isinstance(y, (list, tuple)) and len(x) == len(y):
+        return [leaf for a, b in zip(x, y, strict=True) for leaf in _in_order_of(a, b)]
+    if isinstance(x, (dict, list, tuple)) or isinstance(y, (dict, list, tuple)):
+        raise ValueError(f"fixed_point: g must return the structure that it is given, {x!r}, not {y!r}")
+    return [y]

@@ -141,3 +141,19 @@ def test_state_is_saved(method):
     resumed.load_state_dict(saved)
     steps(y, resumed, 2)
     np.testing.assert_array_equal(x.detach().numpy(), y.detach().numpy())
+
+
+def test_g_returns_the_structure_it_is_given():
+    """A dict's order says nothing; other keys, or a list around an array, are errors."""
+    start = {"a": np.ones(2), "b": np.zeros(2)}
+    x = optim.fixed_point(lambda p: {"b": p["a"] * 0.5 + 1, "a": p["b"] * 0.5}, start).x
+    np.testing.assert_allclose([x["a"], x["b"]], [[2 / 3] * 2, [4 / 3] * 2], rtol=1e-10)
+    for g, x0 in (
+        (lambda x: [x], np.ones(2)),
+        (lambda p: [p["a"], p["b"]], start),
+        (lambda p: {"a": p["a"], "c": p["b"]}, start),
+    ):
+        with pytest.raises(ValueError, match="g must return the structure that it is given"):
+            optim.fixed_point(g, x0)
+    with pytest.raises(TypeError, match="g cannot return a module"):
+        optim.fixed_point(lambda net: net, nn.Linear(2, 2))
