@@ -20,7 +20,7 @@ from minigrad.optim.problems.problem import BatchedValue, Problem
 from minigrad.optim.result import Result, Status
 from minigrad.tensor import Tensor
 from minigrad.transforms.implicit import implicit_root
-from minigrad.transforms.tree import flatten, tree_map
+from minigrad.transforms.tree import adopt, flatten, tree_map
 from minigrad.transforms.vmap import HiddenAxis
 
 __all__ = ["all_examples", "with_derivative"]
@@ -59,7 +59,12 @@ def with_derivative(result: Result[Any, Any], problem: Problem, constrained: boo
     else:
         why = "it is subject to a constraint" if constrained else f"the run has {result.message}"
         xs = [apply(UNSOLVED, (x, next(iter(reads)), why)) for x in xs]
-    return _rebuilt(result, problem, xs)
+    result = _rebuilt(result, problem, xs)
+    if result.average is not None:
+        means, rebuild = flatten(result.average)
+        why = "it is an average of iterates"
+        result.average = rebuild([apply(UNSOLVED, (x, next(iter(reads)), why)) for x in adopt(Tensor, means)])
+    return result
 
 
 def _solved(result: Result[Any, Any]) -> bool:
@@ -114,6 +119,8 @@ def all_examples(
         found: Sequence[Any] = flatten([result.x] if result.y is None else [result.x, result.y])[0]
         xs = [axis.enter(x) for x in found]
         result = _rebuilt(result, problem, xs)
+        if result.average is not None:
+            result.average = variables.rebuild([axis.enter(x) for x in flatten(result.average)[0]])[0]
     return with_derivative(result, problem, constrained)
 
 

@@ -246,3 +246,13 @@ def test_a_jacobian_of_ones_own_and_callbacks_under_vmap():
     np.testing.assert_allclose(mg.vmap(f)(data).numpy(), np.sqrt(data), rtol=1e-10)
     with pytest.raises(TypeError, match="all examples are one solve, which a callback cannot look into"):
         mg.vmap(lambda a: optim.root(lambda x: x * x - a, np.ones(2), callback=print).x)(data)
+
+
+def test_averages_of_iterates():
+    """Under vmap one for each example; no solution of anything, and so without a derivative, not with a zero one."""
+    mean = lambda a: optim.minimize(lambda x: bowl(x, a), START, "subgradient", lr=0.1, maxiter=9).average
+    data = np.array([[0.8, 1.2], [1.0, 0.5], [0.6, 0.9]])
+    np.testing.assert_allclose(mg.vmap(mean)(data).numpy(), [mean(a) for a in data], rtol=1e-12)
+    for f, a in ((mean, data[0]), (mg.vmap(mean), data)):
+        with pytest.raises(mg.GraphError, match="it is an average of iterates"):
+            mg.grad(lambda a, f=f: f(a).sum())(a)
