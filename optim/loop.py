@@ -175,7 +175,7 @@ def _result(
     optimality, values = method.optimality(point), problem.report(point)
     counts = {"nfev": problem.nfev, "njev": problem.njev, "nhev": problem.nhev}
     average = getattr(method.state, "average", None)
-    x, *y = problem.variables.write(point.theta)
+    x, *y = problem.variables.write(point.theta.copy())  # what a callback does to them is its own
     return Result(
         x=x,
         y=y[0] if y else None,

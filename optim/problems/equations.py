@@ -68,7 +68,7 @@ class Equations(LeastSquares):
         return {"fun": self.variables.rebuild(self.stationarity(leaves))[0]}
 
     def report(self, point: Any) -> dict[str, Any]:
-        return {"fun": self.variables.show(point.residual)[0]}
+        return {"fun": self.variables.show(point.residual.copy())[0]}
 
     def verdict(self, at_first: float, point: Any, status: Status) -> Status:
         eps = float(np.finfo(point.theta.dtype).eps)

@@ -181,7 +181,7 @@ class LeastSquares(Problem):
         return {"fun": r.reshape(-1), "cost": (r * r).sum() / 2}
 
     def report(self, point: Any) -> dict[str, Any]:
-        return {"fun": to_numpy(point.residual), "cost": point.value}
+        return {"fun": to_numpy(point.residual).copy(), "cost": point.value}
 
 
 def _check_residual(r: Any, least: int) -> Tensor:

@@ -217,3 +217,24 @@ def test_numbers_in_a_dict_are_numbers():
     for x0 in (None, {"a": "text"}, [1.0, None]):
         with pytest.raises(TypeError, match="it is to hold arrays, tensors and numbers"):
             optim.minimize(lambda x: x, x0)
+
+
+def test_a_callback_may_overwrite_what_it_is_given():
+    """The iterates are the method's own."""
+
+    def spoil(result):
+        for array in (result.x, result.fun):
+            if isinstance(array, np.ndarray):
+                array[...] = 100
+
+    square = lambda x: ((x - 1) ** 2).sum()
+    for solve in (
+        lambda **about: optim.minimize(square, np.array([0.0, 5.0]), "gd", lr=0.1, maxiter=5, **about),
+        lambda **about: optim.minimize(square, np.array([0.0, 5.0]), "lbfgs", **about),
+        lambda **about: optim.least_squares(lambda x: x**3 - 8, np.array([1.0, 3.0]), **about),
+        lambda **about: optim.root(lambda x: x**3 - x - 7, np.array([3.0, 1.9]), **about),
+        lambda **about: optim.fixed_point(lambda x: 0.5 * x + 1, np.array([3.0, 1.9]), **about),
+    ):
+        spoiled, result = solve(callback=spoil), solve()
+        np.testing.assert_array_equal(spoiled.x, result.x)
+        assert spoiled.nit == result.nit
