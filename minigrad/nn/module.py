@@ -80,6 +80,11 @@ class Module:
                 f"{type(self).__name__}.{name} is a Parameter; assigning a {type(value).__name__} would silently stop "
                 f"its training. To change its numbers: module.{name}.assign_(value); to replace it: Parameter(value)"
             )
+        if isinstance(getattr(value, "__wrapped__", None), Module):
+            raise TypeError(
+                f"{type(self).__name__}.{name}: a function made of a module (mg.checkpoint(module)) hides its parameters, "
+                f"which would not be trained. Keep the module, and call mg.checkpoint(self.{name})(x) in forward"
+            )
         items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
         if any(isinstance(item, (Module, Parameter)) for item in items):
             raise TypeError(

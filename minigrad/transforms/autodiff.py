@@ -21,7 +21,7 @@ from minigrad.creation import zeros_like
 from minigrad.tensor import Tensor, seed_of
 from minigrad.transforms.recording import Recording, pull
 from minigrad.transforms.signatures import Of, Transformed
-from minigrad.transforms.tree import flatten
+from minigrad.transforms.tree import flatten, leaves_like
 from minigrad.transforms.vmap import HiddenAxis
 
 __all__ = [
@@ -176,11 +176,10 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     run = Recording("vjp", fun, primals, tuple(range(len(primals))), {}, has_aux)
 
     def pullback(cotangent: Any) -> Any:
-        given = flatten(cotangent)[0]
-        if len(given) != len(run.outputs):
-            raise ValueError(
-                f"vjp: the function returned {len(run.outputs)} tensors, but {len(given)} cotangents were given"
-            )
+        count = len(flatten(cotangent)[0])
+        if count != len(run.outputs):
+            raise ValueError(f"vjp: the function returned {len(run.outputs)} tensors, but {count} cotangents were given")
+        given = leaves_like(run.rebuild_out(run.outputs), cotangent, "vjp: the cotangents")
         seeds = [_like(c, y, "cotangent") for c, y in zip(given, run.outputs, strict=True)]
         again = is_grad_enabled() and (any(c.tracked for c in seeds) or run.differentiable())
         return run.rebuild(run.pull(seeds if again else [c.array for c in seeds], again))
@@ -214,7 +213,7 @@ def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
         ValueError: another number of tangents than primals, or another shape.
     """
     run = Recording("jvp", fun, primals, tuple(range(len(primals))), {}, False)
-    vs = _tangents("jvp", tangents, run.variables)
+    vs = _tangents("jvp", tangents, primals, run.variables)
     again = run.differentiable(*vs)
     with enable_grad():
         us = [zeros_like(y) for y in run.outputs]
@@ -244,7 +243,7 @@ def hvp(fun: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     several = isinstance(primals, (tuple, list))
     args = tuple(primals) if several else (primals,)
     run = Recording("hvp", fun, args, tuple(range(len(args))), {}, False)
-    vs = _tangents("hvp", tangents, run.variables)
+    vs = _tangents("hvp", tangents if several else (tangents,), args, run.variables)
     y = run.scalar("hvp")
     again = run.differentiable(*vs)
     with enable_grad():
@@ -255,10 +254,11 @@ def hvp(fun: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     return Hv if several else Hv[0]
 
 
-def _tangents(name: str, tangents: Any, variables: Sequence[Tensor]) -> list[Tensor]:
-    given = flatten(tangents)[0]
-    if len(given) != len(variables):
-        raise ValueError(f"{name}: {len(variables)} primal tensors need as many tangents, but {len(given)} were given")
+def _tangents(name: str, tangents: Any, primals: Sequence[Any], variables: Sequence[Tensor]) -> list[Tensor]:
+    count = len(flatten(tangents)[0])
+    if count != len(variables):
+        raise ValueError(f"{name}: {len(variables)} primal tensors need as many tangents, but {count} were given")
+    given = leaves_like(primals, tangents, f"{name}: the tangents")
     return [_like(v, x, "tangent") for v, x in zip(given, variables, strict=True)]
 
 

@@ -49,7 +49,7 @@ def checkpoint(fun: Callable[..., Any]) -> Callable[..., Any]:
     (2, 2)
     """
 
-    @wraps(fun)
+    @wraps(fun, updated=())  # a module's attributes stay its own
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
         if not is_grad_enabled():
             return fun(*args, **kwargs)

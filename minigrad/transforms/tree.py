@@ -12,6 +12,7 @@ __all__ = [
     "adopt",
     "broadcast",
     "flatten",
+    "leaves_like",
     "tree_map",
 ]
 
@@ -54,6 +55,24 @@ def tree_map(f: Callable[..., Any], tree: Any) -> Any:
 def adopt(make: Callable[[Any], Any], tree: Any) -> Any:
     """``tree`` with its NumPy arrays made tensors by ``make``, and everything else left as it is."""
     return tree_map(lambda x: make(x) if isinstance(x, np.ndarray) else x, tree)
+
+
+def leaves_like(model: Any, tree: Any, what: str) -> list[Any]:
+    """The leaves of ``tree`` in the order of those of ``model``: dicts by their keys, sequences by position.
+
+    >>> leaves_like({"a": 0, "b": [1, 2]}, {"b": (20, 30), "a": 10}, "the tangents")
+    [10, 20, 30]
+
+    Raises:
+        ValueError: another structure.
+    """
+    if isinstance(model, dict) and isinstance(tree, dict) and model.keys() == tree.keys():
+        return [leaf for name in model for leaf in leaves_like(model[name], tree[name], what)]
+    if isinstance(model, (list, tuple)) and isinstance(tree, (list, tuple)) and len(model) == len(tree):
+        return [leaf for m, t in zip(model, tree, strict=True) for leaf in leaves_like(m, t, what)]
+    if isinstance(model, (dict, list, tuple)) or isinstance(tree, dict):
+        raise ValueError(f"{what} have another structure than what they belong to: {_outline(tree)}, {_outline(model)}")
+    return [tree]
 
 
 def broadcast(prefix: Any, tree: Any, name: str) -> list[Any]:

@@ -389,3 +389,19 @@ def test_an_argument_that_was_not_given_cannot_be_differentiated_by():
     with pytest.raises(ValueError, match=r"grad: argnums=0, but the function was called with 0 positional"):
         mg.grad(lambda x: x * x)(x=3.0)
     assert mg.grad(lambda x, y: x * y * y, argnums=-1)(2.0, 3.0).item() == 12
+
+
+def test_dicts_are_matched_by_their_keys():
+    """They were matched by the order in which the keys had come, silently."""
+    f = lambda p: (p["a"] * 2).sum() + (p["b"] * 5).sum()
+    primals, tangents = {"a": np.ones(2), "b": np.zeros(2)}, {"b": np.zeros(2), "a": np.ones(2)}
+    assert mg.jvp(f, (primals,), (tangents,))[1].item() == 4
+    square = lambda p: (p["a"] ** 2).sum() + 3 * (p["b"] ** 2).sum()
+    assert mg.hvp(square, primals, tangents)["a"].tolist() == [2, 2]
+    pullback = mg.vjp(lambda x: {"a": 2 * x, "b": 5 * x}, np.ones(2))[1]
+    assert pullback(tangents)[0].tolist() == [2, 2]
+    for wrong in ({"a": np.ones(2), "c": np.ones(2)}, [np.ones(2), np.ones(2)]):
+        with pytest.raises(ValueError, match="the tangents have another structure"):
+            mg.jvp(f, (primals,), (wrong,))
+        with pytest.raises(ValueError, match="the cotangents have another structure"):
+            pullback(wrong)

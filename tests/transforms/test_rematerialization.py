@@ -260,3 +260,15 @@ def test_what_the_function_puts_aside_leads_to_its_arguments():
 
     for found, expected in zip(gradients(mg.checkpoint(f)), gradients(f), strict=True):
         same(found, expected, 1e-14)
+
+
+def test_a_checkpointed_module_is_no_part_of_a_module():
+    """Its parameters would not be found."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            self.block = mg.checkpoint(nn.Linear(2, 2))
+
+    with pytest.raises(TypeError, match=r"hides its parameters.*call mg.checkpoint\(self.block\)\(x\) in forward"):
+        Net()
+    assert "weight" not in vars(mg.checkpoint(nn.Linear(2, 2)))
