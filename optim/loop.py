@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,12 @@ __all__ = ["History", "Stopping", "run"]
 @dataclass
 class Stopping:
     """When to stop; None switches a test off, or leaves it to the default of what is called.
+
+    >>> import minigrad as mg
+    >>> stop = Stopping(target=1e-2, maxiter=100)
+    >>> result = mg.optim.minimize(lambda x: x**2, 1.0, "gd", lr=0.25, stop=stop)  # each step halves x
+    >>> result.nit, result.fun, result.message
+    (4, 0.00390625, 'converged: the value reached the target')
 
     Args:
         tol: the optimality of a point that counts as stationary.
@@ -45,7 +52,9 @@ class Stopping:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if value is not None and name != "target" and not value >= 0:
+            if value is not None and not isinstance(value, Real):
+                raise TypeError(f"Stopping: {name} is a number, not {value!r}")
+            if value is not None and name != "target" and not float(value) >= 0:
                 raise ValueError(f"{name} must not be negative, but is {value}")
 
 
@@ -53,11 +62,16 @@ def run(
     problem: Problem,
     method: Method,
     stopping: Stopping,
+    tol: float,
     callback: Callable[[Result[Any, Any]], Any] | None = None,
     progress: bool = False,
     keep_x: bool = False,
 ) -> Result[Any, Any]:
-    """The loop of every method: test, step, record, until a test says stop."""
+    """The loop of every method: test, step, record, until a test says stop.
+
+    Args:
+        tol: the tolerance where ``stopping`` has none, and the problem no other.
+    """
     start = time.perf_counter()
     point = problem.at(problem.variables.read())
     history = History(keep_x, start)
@@ -66,6 +80,8 @@ def run(
     with np.errstate(all="ignore"), _bar(stopping.maxiter, progress) as bar:
         if not point.finite:
             status = Status.NON_FINITE
+        if stopping.tol is None:
+            stopping = replace(stopping, tol=problem.tolerance(point, tol))
         history.add(point, method.optimality(point), np.nan, np.nan)
         while status is None:
             status = _test(problem, method, stopping, point, nit, start)

@@ -20,7 +20,6 @@ from minigrad.optim.first_order.zeroth_order import ZOO, RandomGradientFree
 from minigrad.optim.games import GDA, BestResponse, ConsensusGD, ExtraGradient, Game, OptimisticAdam, OptimisticGDA
 from minigrad.optim.loop import Stopping, run
 from minigrad.optim.method import Method
-from minigrad.optim.problems.finite_sum import FiniteSum
 from minigrad.optim.problems.problem import BatchedValue
 from minigrad.optim.problems.variables import Variables
 from minigrad.optim.result import Numbers, Result, X
@@ -165,11 +164,9 @@ def solve_task(
     stopping = _stopping(task, stop, limits)
     chosen = _make(_find(task, method), method if isinstance(method, str) else method.__name__, variables, options)
     problem = chosen.problem(fun, **about)
-    if stopping.tol is None:  # a batch's gradient says nothing of the whole
-        eps = float(np.finfo(variables.like.dtype).eps)
-        stopping.tol = 0.0 if isinstance(problem, FiniteSum) else eps**task.tol
+    tol = float(np.finfo(variables.like.dtype).eps) ** task.tol
     try:
-        return with_derivative(run(problem, chosen, stopping, *report), problem, chosen.constrained)
+        return with_derivative(run(problem, chosen, stopping, tol, *report), problem, chosen.constrained)
     except BatchedValue as hidden:
         if report.callback is not None:
             raise TypeError(

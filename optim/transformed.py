@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from minigrad.core.errors import GraphError
 from minigrad.core.graph import Op, apply
 from minigrad.core.modes import is_grad_enabled, no_grad
@@ -97,7 +99,8 @@ def all_examples(
 ) -> Result[Any, Any]:
     """One solve for all examples of a vmap: of the sum of their functions, or of all their equations together.
 
-    What belongs to one example does not touch another, so the solution for all is that for each.
+    What belongs to one example does not touch another, so the solution for all is that for each. Where it is not found,
+    the examples are solved one by one, so that one that has no solution does not spoil the others.
 
     Args:
         solve: of (function, its starting points), one with an axis of examples in front.
@@ -108,20 +111,46 @@ def all_examples(
         raise TypeError(f"under vmap there are many solutions, and here is {what}: call it in a loop over the examples")
     together = (lambda y: axis.leave(y)) if isinstance(problem, LeastSquares) else (lambda y: axis.leave(y).sum())
 
-    def joint(*arguments: Any) -> Any:
-        parts, examples = arguments[: len(variables.arguments)], arguments[len(variables.arguments) :]
-        out = variables.call(problem.fun, [axis.enter(x) for part in parts for x in part], *examples)
-        return tree_map(lambda y: together(y) if isinstance(y, Tensor) else y, out)
+    def only(i: int) -> Callable[[Any], Any]:
+        return lambda y: axis.leave(y)[i]
+
+    def fun(enter: Callable[[Any], Any], leave: Callable[[Any], Any]) -> Callable[..., Any]:
+        def evaluate(*arguments: Any) -> Any:
+            parts, examples = arguments[: len(variables.arguments)], arguments[len(variables.arguments) :]
+            out = variables.call(problem.fun, [enter(x) for part in parts for x in part], *examples)
+            return tree_map(lambda y: leave(y) if isinstance(y, Tensor) else y, out)
+
+        return evaluate
 
     starts: list[list[Tensor]] = [[_for_each(a, axis) for a in argument.arrays()] for argument in variables.arguments]
     with no_grad():
-        result = solve(joint, starts)
+        result = solve(fun(axis.enter, together), starts)
+        if not result.success and not problem.stochastic:
+            result = _stacked(
+                [
+                    solve(fun(lambda x: x, only(i)), [[x[i] for x in part] for part in starts])
+                    for i in range(hidden.size)
+                ]
+            )
         found: Sequence[Any] = flatten([result.x] if result.y is None else [result.x, result.y])[0]
-        xs = [axis.enter(x) for x in found]
-        result = _rebuilt(result, problem, xs)
-        if result.average is not None:
-            result.average = variables.rebuild([axis.enter(x) for x in flatten(result.average)[0]])[0]
+        average = result.average
+        result = _rebuilt(result, problem, [axis.enter(x) for x in found])
+        if average is not None:
+            result.average = variables.rebuild([axis.enter(x) for x in flatten(average)[0]])[0]
     return with_derivative(result, problem, constrained)
+
+
+def _stacked(results: list[Result[Any, Any]]) -> Result[Any, Any]:
+    """The results of the examples as one: x stacked, counts added up, and the status of the first that failed."""
+    worst = next((result for result in results if not result.success), results[-1])
+
+    def stacked(name: str) -> Any:
+        each = [flatten(getattr(result, name))[0] for result in results]
+        return None if getattr(worst, name) is None else [np.stack(leaves) for leaves in zip(*each, strict=True)]
+
+    counts = {name: sum(getattr(result, name) for result in results) for name in ("nfev", "njev", "nhev")}
+    nit = max(result.nit for result in results)
+    return replace(worst, x=stacked("x"), y=stacked("y"), average=stacked("average"), nit=nit, **counts)
 
 
 def _for_each(array: Any, axis: HiddenAxis) -> Tensor:

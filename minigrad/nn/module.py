@@ -82,8 +82,9 @@ class Module:
             )
         if isinstance(getattr(value, "__wrapped__", None), Module):
             raise TypeError(
-                f"{type(self).__name__}.{name}: a function made of a module (mg.checkpoint(module)) hides its parameters, "
-                f"which would not be trained. Keep the module, and call mg.checkpoint(self.{name})(x) in forward"
+                f"{type(self).__name__}.{name}: a function made of a module (mg.checkpoint(module)) hides its "
+                f"parameters, which would not be trained. Keep the module, and call mg.checkpoint(self.{name})(x) in "
+                "forward"
             )
         items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
         if any(isinstance(item, (Module, Parameter)) for item in items):

@@ -178,7 +178,9 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     def pullback(cotangent: Any) -> Any:
         count = len(flatten(cotangent)[0])
         if count != len(run.outputs):
-            raise ValueError(f"vjp: the function returned {len(run.outputs)} tensors, but {count} cotangents were given")
+            raise ValueError(
+                f"vjp: the function returned {len(run.outputs)} tensors, but {count} cotangents were given"
+            )
         given = leaves_like(run.rebuild_out(run.outputs), cotangent, "vjp: the cotangents")
         seeds = [_like(c, y, "cotangent") for c, y in zip(given, run.outputs, strict=True)]
         again = is_grad_enabled() and (any(c.tracked for c in seeds) or run.differentiable())

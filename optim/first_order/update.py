@@ -21,7 +21,12 @@ __all__ = ["UpdateRule", "UpdateState", "step_in_place"]
 
 @dataclass
 class UpdateState:
-    """What an update remembers: how many steps were made, and vectors as long as theta, zero at first."""
+    """What an update remembers: how many steps were made, and vectors as long as theta, zero at first.
+
+    >>> import minigrad as mg
+    >>> mg.optim.SGD.rule(lr=0.1, momentum=0.9).init(np.ones(2))
+    UpdateState(step=0, vectors={'momentum': array([0., 0.])})
+    """
 
     step: int = 0
     vectors: dict[str, Array] = field(default_factory=dict)
@@ -29,6 +34,12 @@ class UpdateState:
 
 class UpdateRule:
     """``theta, state = rule.update(theta, g, state)``: nothing is changed in place, nothing else is remembered.
+
+    >>> import minigrad as mg
+    >>> rule, theta = mg.optim.SGD.rule(lr=0.5), np.ones(2)
+    >>> new, state = rule.update(theta, np.array([1.0, 2.0]), rule.init(theta))
+    >>> new, theta
+    (array([0.5, 0. ]), array([1., 1.]))
 
     Args:
         optimizer: its class (see :meth:`Optimizer.rule`).
@@ -59,6 +70,12 @@ class UpdateRule:
         _check_vector("g", g)
         if g.shape != theta.shape:
             raise ValueError(f"update: g has shape {tuple(g.shape)}, and theta {tuple(theta.shape)}; they must agree")
+        wanted = list(self.optimizer.vectors(self.settings))
+        if not isinstance(state, UpdateState) or list(state.vectors) != wanted:
+            raise TypeError(f"update: the state is none of {self}; begin with state = rule.init(theta)")
+        if any(vector.shape != theta.shape for vector in state.vectors.values()):
+            raise ValueError(f"update: the state belongs to another theta than this one of shape {tuple(theta.shape)}")
+        self.optimizer.check({**self.settings, **({} if lr is None else {"lr": lr})})
         theta = theta.copy()
         state = UpdateState(state.step, {name: vector.copy() for name, vector in state.vectors.items()})
         self.update_in_place(theta, g, state, lr)

@@ -20,6 +20,8 @@ __all__ = [
     "EquationsPoint",
 ]
 
+FORMED = 1000  # up to so many unknowns the Jacobian may be formed for a verdict
+
 
 class EquationsPoint(LeastSquaresPoint):
     """A point of F(x) = 0: least squares, but only a residual of zero will do."""
@@ -70,7 +72,14 @@ class Equations(LeastSquares):
     def report(self, point: Any) -> dict[str, Any]:
         return {"fun": self.variables.show(point.residual.copy())[0]}
 
+    def tolerance(self, first: Any, default: float) -> float:
+        return default * min(1.0, first.optimality or 1.0)  # small equations are held to their own measure
+
     def verdict(self, at_first: float, point: Any, status: Status) -> Status:
-        eps = float(np.finfo(point.theta.dtype).eps)
-        missed = point.optimality > eps**0.5 * max(1.0, at_first)
-        return Status.NO_ROOT if status.success and status is not Status.ROOT and missed else status
+        if not status.success or status is Status.ROOT:
+            return status
+        # As far as rounding lets it: but is F small for its Jacobian and x?
+        eps, scale = float(np.finfo(point.theta.dtype).eps) ** 0.5, max(1.0, at_first)
+        if self.variables.p <= FORMED:
+            scale = float(np.linalg.norm(point.jacobian)) * max(float(np.linalg.norm(point.theta)), eps)
+        return status if point.optimality <= eps * scale else Status.NO_ROOT

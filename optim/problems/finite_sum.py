@@ -49,6 +49,9 @@ class FiniteSum(Minimization):
         self.rng = np.random.default_rng(seed)
         self.permutation = np.arange(self.n)
 
+    def tolerance(self, first: Any, default: float) -> float:
+        return 0.0  # a batch's gradient says nothing of the whole
+
     def at(self, theta: Array) -> Any:
         point = super().at(theta)
         if self.order == "random":

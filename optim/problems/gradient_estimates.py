@@ -33,10 +33,19 @@ class GaussianEstimate:
     Its mean is the gradient of f smoothed by a Gaussian of width mu. For a linear f, E abs(g)^2 is (d + 2) times
     abs(grad f)^2: the price of not having derivatives is a factor of the dimension.
 
+    >>> from minigrad.optim.problems.variables import Variables
+    >>> f, theta = lambda x: (x * x).sum(), np.array([1.0, -2.0])
+    >>> Estimated(f, Variables(theta), GaussianEstimate(samples=10_000, central=True)).at(theta).field.round()
+    array([ 2., -4.])
+
     Args:
-        mu: the width.
+        mu: the width, in theta's units.
         samples: how many u per estimate.
-        central: (f(theta + mu u) - f(theta - mu u)) / 2 mu: twice the evaluations, exact on quadratics.
+        central: (f(theta + mu u) - f(theta - mu u)) / 2 mu u: twice the evaluations, and each slope is exact on
+            quadratics.
+
+    Raises:
+        ValueError: a mu that is not positive, or no samples.
     """
 
     def __init__(self, mu: float = 1e-4, samples: int = 1, central: bool = False) -> None:
@@ -57,7 +66,20 @@ class GaussianEstimate:
 
 
 class CoordinateEstimate:
-    """g_i = (f(theta + mu e_i) - f(theta - mu e_i)) / 2 mu for ``coordinates`` random i (by default all), else 0."""
+    """g_i = (f(theta + mu e_i) - f(theta - mu e_i)) / 2 mu for ``coordinates`` random i (by default all), else 0.
+
+    >>> from minigrad.optim.problems.variables import Variables
+    >>> problem = Estimated(lambda x: (x * x).sum(), Variables(np.ones(3)), CoordinateEstimate(mu=0.5))
+    >>> problem.at(np.array([1.0, -2.0, 3.0])).field, problem.nfev  # exact on quadratics
+    (array([ 2., -4.,  6.]), 6)
+
+    Args:
+        mu: half the distance of the two points, in theta's units.
+        coordinates: how many i, each once; None for all.
+
+    Raises:
+        ValueError: a mu that is not positive, or no coordinates.
+    """
 
     def __init__(self, mu: float = 1e-4, coordinates: int | None = None) -> None:
         if not mu > 0 or (coordinates is not None and coordinates < 1):

@@ -132,6 +132,11 @@ class LeastSquaresPoint(Point):
 class LeastSquares(Problem):
     """Minimize 1/2 |r|^2 for a residual r(variables), a tensor of any shape but a scalar's.
 
+    >>> problem = LeastSquares(lambda x: x * np.array([1.0, 2.0]) - 5, Variables(np.ones(2)), form="matrix")
+    >>> point = problem.at(np.array([2.0, 3.0]))
+    >>> point.residual, point.value, point.jacobian.tolist(), point.field
+    (array([-3.,  1.]), 5.0, [[1.0, 0.0], [0.0, 2.0]], array([-3.,  2.]))
+
     Args:
         jac: returns the Jacobian, (n, p), where it is known; by default it is computed.
         examples: arrays whose first axes count examples. Then ``fun(variables, *example)`` is the residual of *one*
@@ -142,6 +147,7 @@ class LeastSquares(Problem):
 
     Raises (when evaluated):
         GraphError: the function returns a scalar, or no tensor.
+        ValueError: a Jacobian of another shape than (n, p).
     """
 
     point = LeastSquaresPoint
@@ -156,6 +162,10 @@ class LeastSquares(Problem):
         form: JacobianForm = "triangle",
     ) -> None:
         super().__init__(fun, variables, examples)
+        if jac is not None and not callable(jac):
+            raise TypeError(
+                f"jac is a function that returns the Jacobian, not {jac!r}; without it, it is computed exactly"
+            )
         if chunk is not None and chunk < 1:
             raise ValueError(f"jacobian_chunk must be a positive number of rows, not {chunk}")
         self.jac, self.chunk, self.form = jac, chunk, form

@@ -62,6 +62,14 @@ class Minimax(Problem):
 
     ``payoff`` returns the scalar that the first player pays the second; or a pair of scalars, one for each player to
     minimize, where the game is not zero-sum (the non-saturating GAN).
+
+    >>> from minigrad.optim.problems.variables import Variables
+    >>> point = Minimax(lambda x, y: x * y, Variables(2.0, 3.0)).at(np.array([2.0, 3.0]))
+    >>> point.value, point.field  # (df/dx, -df/dy)
+    (6.0, array([ 3., -2.]))
+
+    Raises (when evaluated):
+        GraphError: a payoff is no scalar tensor, or does not depend on the variables.
     """
 
     point = MinimaxPoint

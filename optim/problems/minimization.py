@@ -58,6 +58,14 @@ class MinimizationPoint(Point):
 class Minimization(Problem):
     """Minimize a scalar function.
 
+    >>> from minigrad.optim.problems.variables import Variables
+    >>> problem = Minimization(lambda x: x[0] * x[1] ** 2, Variables(np.ones(2)))
+    >>> point = problem.at(np.array([2.0, 3.0]))
+    >>> point.value, point.field, point.hessian.tolist()
+    (18.0, array([ 9., 12.]), [[0.0, 6.0], [6.0, 4.0]])
+    >>> problem.nfev, problem.njev, problem.nhev  # nothing is computed twice
+    (1, 1, 1)
+
     Raises (when evaluated):
         GraphError: the function returns no scalar tensor, or one that does not depend on the variables.
     """

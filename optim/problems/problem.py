@@ -46,6 +46,7 @@ class Problem:
         self.fun, self.variables, self.derivatives = fun, variables, derivatives
         self.examples = tuple(adopt(Tensor, list(examples)))
         self.nfev = self.njev = self.nhev = 0
+        self.looked = 0  # how many evaluations there were
         self.reads: set[Any] | None = None  # the tracked leaves that the function reads besides its variables
 
     def at(self, theta: Array) -> Any:
@@ -57,18 +58,21 @@ class Problem:
         raise NotImplementedError
 
     def look_at(self, output: Any, leaves: list[Tensor]) -> None:
-        """Note what else the function has read, when it is evaluated for the first time.
+        """Note what else the function has read, at its evaluations 1, 2, 4, 8, ...: it may come to read more.
 
         Raises:
             BatchedValue: a value stands for all examples of a vmap.
         """
-        if self.reads is None:
-            tensors = [y for y in flatten(output)[0] if isinstance(y, Tensor)]
-            self.reads = reachable([*tensors, *self.examples])[1] - set(leaves)  # a batch is cut off from the examples
-            hidden = {level: y for y in tensors for level in levels(y)}
-            if hidden:
-                level = max(hidden)
-                raise BatchedValue(level, hidden[level].array)
+        self.looked += 1
+        if self.looked & (self.looked - 1):
+            return
+        tensors = [y for y in flatten(output)[0] if isinstance(y, Tensor)]
+        found = reachable([*tensors, *self.examples])[1] - set(leaves)  # a batch is cut off from the examples
+        self.reads = found if self.reads is None else self.reads | found
+        hidden = {level: y for y in tensors for level in levels(y)}
+        if hidden:
+            level = max(hidden)
+            raise BatchedValue(level, hidden[level].array)
 
     def stationarity(self, leaves: list[Tensor]) -> list[Tensor]:
         """What vanishes at a solution, recorded: one tensor for each of the variables ``leaves``."""
@@ -81,6 +85,10 @@ class Problem:
     def report(self, point: Point) -> dict[str, Any]:
         """What a Result says of the function at ``point``, as numbers and arrays."""
         return {"fun": point.value}
+
+    def tolerance(self, first: Point, default: float) -> float:
+        """The optimality that counts as stationary where nobody says otherwise; ``first`` is the first point."""
+        return default
 
     def verdict(self, at_first: float, point: Point, status: Status) -> Status:
         """``status`` at the last point, unless it means something else for this problem.

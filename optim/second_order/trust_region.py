@@ -6,6 +6,7 @@ solved by an eigendecomposition or by conjugate gradients; that of Levenberg-Mar
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, get_args
 
@@ -18,6 +19,7 @@ from minigrad.optim.second_order.conjugate_gradients import conjugate_gradients
 
 __all__ = [
     "Model",
+    "QuadraticModel",
     "RegionState",
     "Trial",
     "TrustRegion",
@@ -160,28 +162,35 @@ def _in_eigenvectors(h: np.ndarray, a: np.ndarray, radius: float) -> np.ndarray:
     return -a / (h + mu)
 
 
-class _NewtonModel:
-    """g'd + 1/2 d'Hd around a point."""
+class QuadraticModel:
+    """g'd + 1/2 d'Hd around a point, minimized in a ball by conjugate gradients, on the device.
 
-    def __init__(self, point: Any) -> None:
-        self.point, self.size = point, float(np.linalg.norm(point.theta))
+    Args:
+        product: v -> H v.
+        accuracy: abs(g + H d) / abs(g) that will do; by default it falls with abs(g).
+    """
+
+    def __init__(self, point: Any, product: Callable[[Array], Array], accuracy: float | None = None) -> None:
+        self.point, self.product, self.size = point, product, float(np.linalg.norm(point.theta))
+        self.tolerance = None if accuracy is None else accuracy * float(np.linalg.norm(point.field))
 
     def within(self, radius: float) -> Trial:
-        """By conjugate gradients, on the device."""
+        """The minimizer, or what is near enough."""
         g = self.point.field
-        d, r = conjugate_gradients(self.point.curvature, g, radius)
+        d, r = conjugate_gradients(self.product, g, radius, self.tolerance)
         length = float(np.linalg.norm(d))
         return Trial(d, length, -0.5 * float(d @ (g + r)), length < 0.99 * radius)
 
     def minimizer(self) -> Array | None:
+        """Unknown."""
         return None
 
 
-class _Eigenmodel(_NewtonModel):
-    """The same along H's eigenvectors, on the host: one decomposition serves every radius."""
+class _Eigenmodel(QuadraticModel):
+    """The same exactly, along H's eigenvectors, on the host: one decomposition serves every radius."""
 
     def __init__(self, point: Any) -> None:
-        super().__init__(point)
+        super().__init__(point, point.curvature)
         H = to_numpy(point.hessian).astype(np.float64)
         if not np.isfinite(H).all():
             raise Stuck(Status.NON_FINITE)
@@ -198,6 +207,15 @@ class _Eigenmodel(_NewtonModel):
 
 class TrustRegion(Method):
     """Minimize Newton's model in a ball; enlarge the ball where the model was right, shrink it where not (notes, .3.3).
+
+    It leaves saddles, where the model falls along a direction of negative curvature:
+
+    >>> import minigrad as mg
+    >>> saddle = lambda x: x[0] ** 2 + x[1] ** 4 - x[1] ** 2
+    >>> mg.optim.minimize(saddle, [1.0, 0.0], "gd", lr=0.25).x.round(3)
+    array([0., 0.])
+    >>> abs(mg.optim.minimize(saddle, [1.0, 0.0], "trust-region").x).round(3)
+    array([0.   , 0.707])
 
     Args:
         radius: of the first ball.
@@ -227,5 +245,5 @@ class TrustRegion(Method):
         self.state = RegionState()
 
     def advance(self, point: Any) -> Step:
-        model = _Eigenmodel(point) if self.exact else _NewtonModel(point)
+        model = _Eigenmodel(point) if self.exact else QuadraticModel(point, point.curvature)
         return step_in_region(point, model, self.state, self.radius, self.eta, self.max_radius)

@@ -157,3 +157,14 @@ def test_g_returns_the_structure_it_is_given():
             optim.fixed_point(g, x0)
     with pytest.raises(TypeError, match="g cannot return a module"):
         optim.fixed_point(lambda net: net, nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize("method", list(optim.ROOT))
+@pytest.mark.parametrize("scale", [1e-20, 1e-8, 1e6])
+def test_small_equations_are_held_to_their_own_measure(method, scale):
+    """An absolute tolerance took the starting point for a root."""
+    options = {"mixing": 0.3 / scale} if method == "anderson" else {}
+    result = optim.root(lambda x: scale * (mg.exp(x) - 2), 0.0, method, **options)
+    assert result.success, result.message
+    assert float(result.x) == pytest.approx(np.log(2), rel=1e-9)
+    assert optim.root(lambda x: scale * x * (x - 1), 0.0, method, **options).nit == 0  # a root already

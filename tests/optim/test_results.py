@@ -120,6 +120,10 @@ def test_stop_that_makes_no_sense_is_refused():
         optim.minimax(field, START, START, target=0.0)
     with pytest.raises(ValueError, match="maxiter must not be negative"):
         Stopping(maxiter=-1)
+    with pytest.raises(TypeError, match="tol is a number, not 'small'"):
+        Stopping(tol="small")
+    with pytest.raises(TypeError, match="jac is a function that returns the Jacobian, not True"):
+        optim.least_squares(residual, START, jac=True)
 
 
 # --------------------------------------------------------------------------------------------- methods by name

@@ -256,3 +256,30 @@ def test_averages_of_iterates():
     for f, a in ((mean, data[0]), (mg.vmap(mean), data)):
         with pytest.raises(mg.GraphError, match="it is an average of iterates"):
             mg.grad(lambda a, f=f: f(a).sum())(a)
+
+
+def test_one_example_without_a_solution_does_not_spoil_the_others():
+    data = np.array([-1.0, -4.0, 1.0])
+    with np.errstate(all="ignore"):
+        found = mg.vmap(lambda a: optim.root(lambda x: x * x + a, 1.0, maxiter=60).x)(data).numpy()
+    np.testing.assert_allclose(found[:2], [1.0, 2.0], atol=1e-9)
+    steps = lambda a: optim.minimize(lambda x: bowl(x, a), START, "full-adagrad", lr=0.1, maxiter=4).x
+    data = np.array([[0.8, 1.2], [1.0, 0.5]])
+    np.testing.assert_allclose(mg.vmap(steps)(data).numpy(), [steps(a) for a in data], rtol=1e-12)  # cut off alike
+    pairs = lambda a: optim.minimax(lambda x, y: game(x, y, a), START, START, lr=0.1, maxiter=3).y
+    np.testing.assert_allclose(mg.vmap(pairs)(data).numpy(), [pairs(a) for a in data], rtol=1e-12)
+    means = lambda a: optim.minimize(lambda x: mg.absolute(x - a).sum(), START, "subgradient", maxiter=5).average
+    np.testing.assert_allclose(mg.vmap(means)(data).numpy(), [means(a) for a in data], rtol=1e-12)
+
+
+def test_data_that_come_in_later_are_data():
+    """A function that reads its data only near the solution."""
+
+    def f(a):
+        def fun(x):
+            value = ((x - 1) ** 2).sum()
+            return value + (a * x).sum() if value.detach().item() < 1 else value
+
+        return optim.minimize(fun, np.full(2, -3.0), "gd", lr=0.1, tol=1e-10).x
+
+    np.testing.assert_allclose(mg.jacobian(f)(np.array([0.1, 0.2])).numpy(), -0.5 * np.eye(2), atol=1e-8)

@@ -126,3 +126,12 @@ def test_what_is_no_vector_is_refused():
         rule.init({"w": np.ones(2)})
     with pytest.raises(ValueError, match=r"g has shape \(3,\), and theta \(2,\)"):
         rule.update(np.ones(2), np.ones(3), state)
+    adam = optim.Adam.rule()
+    with pytest.raises(TypeError, match=r"the state is none of Adam.*begin with state = rule.init"):
+        adam.update(np.ones(2), np.ones(2), state)
+    with pytest.raises(TypeError, match="begin with state"):
+        rule.update(np.ones(2), np.ones(2), None)
+    with pytest.raises(ValueError, match="the state belongs to another theta"):
+        adam.update(np.ones(2), np.ones(2), adam.init(np.ones(3)))
+    with pytest.raises(ValueError, match="lr must not be negative"):
+        rule.update(np.ones(2), np.ones(2), state, lr=-1.0)
