@@ -13,10 +13,19 @@ __all__ = ["Ball", "Box", "Constraint", "Simplex", "check_constraint"]
 
 
 class Constraint(Protocol):
-    """A set to stay in: anything with a projection."""
+    """A set to stay in: anything with a projection.
+
+    >>> import minigrad as mg
+    >>> class SumZero:
+    ...     def project(self, theta):
+    ...         return theta - theta.mean()
+    >>> loss = lambda x: ((x - np.array([3.0, 1.0])) ** 2).sum()
+    >>> mg.optim.minimize(loss, [0.0, 0.0], "projected-gd", lr=0.5, constraint=SumZero()).x
+    array([ 1., -1.])
+    """
 
     def project(self, theta: Array, /) -> Array:
-        """The nearest point of the set."""
+        """The nearest point of the set: (p,) -> (p,)."""
 
 
 def check_constraint(constraint: Any, who: str) -> None:
@@ -29,10 +38,16 @@ def check_constraint(constraint: Any, who: str) -> None:
 
 @dataclass
 class Box:
-    """lower <= theta <= upper, entry by entry; numbers, or arrays of theta's shape; None for no bound.
+    """lower <= theta <= upper, entry by entry.
+
+    >>> Box(lower=0.0, upper=[1.0, 2.0]).project(np.array([-3.0, 3.0]))
+    array([0., 2.])
+
+    Args:
+        lower, upper: numbers, or arrays with as many entries as theta; None for no bound.
 
     Raises:
-        ValueError: the bounds cross.
+        ValueError: the bounds cross; or, in :meth:`project`, they do not fit theta.
     """
 
     lower: Any = None
@@ -58,7 +73,18 @@ class Box:
 
 @dataclass
 class Ball:
-    """abs(theta - center) <= radius."""
+    """abs(theta - center) <= radius.
+
+    >>> Ball(radius=1.0).project(np.array([3.0, 4.0])), Ball(radius=9.0).project(np.array([3.0, 4.0]))
+    (array([0.6, 0.8]), array([3., 4.]))
+
+    Args:
+        radius: a positive number, in theta's units.
+        center: a number, or an array with as many entries as theta.
+
+    Raises:
+        ValueError: a radius that is not positive.
+    """
 
     radius: float = 1.0
     center: Any = 0.0
@@ -76,7 +102,17 @@ class Ball:
 
 @dataclass
 class Simplex:
-    """theta >= 0 with sum(theta) = total: mixed strategies, probabilities."""
+    """theta >= 0 with sum(theta) = total: mixed strategies, probabilities.
+
+    >>> Simplex().project(np.array([0.5, 0.9, -1.0])).round(12)
+    array([0.3, 0.7, 0. ])
+
+    Args:
+        total: a positive number.
+
+    Raises:
+        ValueError: a total that is not positive.
+    """
 
     total: float = 1.0
 

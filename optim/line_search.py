@@ -33,7 +33,19 @@ LineSearch = Literal["armijo", "wolfe", "exact"]
 
 
 class Search(Stateful):
-    """Base class."""
+    """How far to go: ``search(point, d)`` is a :class:`Step` to theta + t d. One's own says so in :meth:`along`.
+
+    >>> import minigrad as mg
+    >>> class UnitLength(Search):
+    ...     def along(self, point, d, slope):
+    ...         t = 1 / np.linalg.norm(d)
+    ...         return Step(point.problem.at(point.theta + t * d), t)
+    >>> mg.optim.minimize(lambda x: x**2, 5.0, "gd", line_search=UnitLength(), maxiter=3).x
+    array(2.)
+
+    Raises (when called):
+        TypeError: the search compares values, and the point is one of a game.
+    """
 
     compares_values = True
 
@@ -70,7 +82,20 @@ class StepCount:
 
 
 class Constant(Search):
-    """t = lr schedule(k), whatever happens."""
+    """t = lr schedule(k) in step k = 0, 1, 2, ..., whatever happens.
+
+    >>> import minigrad as mg
+    >>> search = Constant(0.25, schedule=mg.optim.schedules.exponential(0.5))
+    >>> mg.optim.minimize(lambda x: x**2, 1.0, "gd", line_search=search, maxiter=3).history["size"][1:]
+    array([0.25  , 0.125 , 0.0625])
+
+    Args:
+        lr: the step length, positive.
+        schedule: a factor of it, by the step; 1 by default.
+
+    Raises:
+        ValueError: an ``lr`` that is not positive.
+    """
 
     compares_values = False
 
@@ -91,6 +116,20 @@ class Armijo(Search):
 
     On a function whose Hessian is at most M the accepted step is at least min(s, 2 beta (1 - gamma) / M) along -grad f;
     the notes leave out the s, which is wrong where s is short. Newton's method needs s = 1 and gamma < 1/2.
+
+    >>> import minigrad as mg
+    >>> result = mg.optim.minimize(lambda x: 10 * x**2, 1.0, "gd", line_search=Armijo(), maxiter=1)
+    >>> result.history["size"][1], result.x, result.nfev  # 1, 1/2, 1/4 and 1/8 go too far
+    (np.float64(0.0625), array(-0.25), 6)
+
+    Args:
+        s: the first step length tried.
+        beta: the factor from one to the next, in (0, 1).
+        gamma: the share of the decrease t f'd that has to come true, in (0, 1).
+        max_backtracks: how many step lengths are tried; where none will do, the status is ``NO_PROGRESS``.
+
+    Raises:
+        ValueError: s, beta or gamma out of its range.
     """
 
     def __init__(self, s: float = 1.0, beta: float = 0.5, gamma: float = 1e-4, max_backtracks: int = 60) -> None:
@@ -132,7 +171,23 @@ class _Line:
 class Wolfe(Search):
     """The strong Wolfe conditions: Armijo's with c1, and abs(phi'(t)) <= c2 abs(phi'(0)) (Nocedal & Wright, Alg. 3.5).
 
-    They make the curvature that L-BFGS learns from positive. By ``scipy.optimize.line_search``.
+    They make the curvature that L-BFGS learns from positive. By ``scipy.optimize.line_search``. Short steps are
+    refused, as long ones are:
+
+    >>> import minigrad as mg
+    >>> for search in (Armijo(), Wolfe()):  # t = 50 is best
+    ...     result = mg.optim.minimize(lambda x: x**2, 1.0, "gd", line_search=search, preconditioner=[0.01], maxiter=1)
+    ...     print(type(search).__name__, result.history["size"][1])
+    Armijo 1.0
+    Wolfe 8.0
+
+    Args:
+        c1: the share of the decrease t phi'(0) that has to come true.
+        c2: the share of the slope phi'(0) that may be left.
+        maxiter: how many step lengths are tried; where none will do, :class:`Armijo` searches on.
+
+    Raises:
+        ValueError: unless 0 < c1 < c2 < 1.
     """
 
     def __init__(self, c1: float = 1e-4, c2: float = 0.9, maxiter: int = 30) -> None:
@@ -168,6 +223,18 @@ class Exact(Search):
     """t = argmin phi: in closed form where the function is quadratic along d, else by Brent's method.
 
     The closed form is -phi'(0) / phi''(0), with one Hessian-vector product; it is checked by the slope there.
+
+    >>> import minigrad as mg
+    >>> valley = lambda x: (x * x * np.array([0.5, 5.0])).sum()
+    >>> result = mg.optim.minimize(valley, [10.0, 1.0], "gd", line_search=Exact(), maxiter=3, keep_x=True)
+    >>> result.history["x"].round(2)  # each step is at right angles to the last, and leaves 9/11
+    array([[10.  ,  1.  ],
+           [ 8.18, -0.82],
+           [ 6.69,  0.67],
+           [ 5.48, -0.55]])
+
+    Args:
+        tol: the share of the slope phi'(0) that the closed form may leave.
     """
 
     def __init__(self, tol: float = 1e-10) -> None:

@@ -25,6 +25,13 @@ __all__ = ["Direction", "DirectionSearch", "Method", "Stateful", "Steepest", "St
 class Step(NamedTuple):
     """What a method did: the point it went to, how far it reached (learning rate, step length, radius), and a status
     where it cannot go on.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([4.0], requires_grad=True)
+    >>> method = mg.optim.GD([x], lr=0.25)
+    >>> step = method.attempt(method.problem(lambda: (x * x).sum()).at(np.array([4.0])))
+    >>> step.point.theta, step.size, step.status
+    (array([2.]), 0.25, None)
     """
 
     point: Point
@@ -33,7 +40,14 @@ class Step(NamedTuple):
 
 
 class TrainingMethod(Protocol):
-    """What a training loop asks of a method: an optimizer of the familiar kind, a :class:`Method`, or one of yours."""
+    """What a training loop asks of a method: an optimizer of the familiar kind, a :class:`Method`, or one of yours.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor(4.0, requires_grad=True)
+    >>> train = lambda method: [method.step(lambda: 2 * x * x).item() for _ in range(2)]
+    >>> train(mg.optim.SGD([x], lr=0.125)), train(mg.optim.Newton([x]))
+    ([32.0, 8.0], [2.0, 0.0])
+    """
 
     def step(self, closure: Callable[[], Tensor], /) -> Tensor | None:
         """One iteration; the closure computes the loss (or the residual, or the payoff), which is differentiated."""
@@ -49,7 +63,19 @@ class TrainingMethod(Protocol):
 
 
 class Stuck(Exception):
-    """Raised by a direction that does not exist at this point."""
+    """Raised by a direction that does not exist at this point; :meth:`Method.attempt` makes it a status.
+
+    >>> import minigrad as mg
+    >>> class Nowhere(Direction):
+    ...     def __call__(self, point):
+    ...         raise Stuck(Status.SINGULAR)
+    >>> method = DirectionSearch([mg.tensor(1.0, requires_grad=True)], Nowhere(), mg.optim.Constant(1.0))
+    >>> method.attempt(None).status.name
+    'SINGULAR'
+
+    Args:
+        status: why.
+    """
 
     def __init__(self, status: Status) -> None:
         super().__init__(status.value)
@@ -73,7 +99,16 @@ class Stateful:
 
 
 class Method(Stateful):
-    """Base class.
+    """Base class: a subclass goes from one point to the next in :meth:`advance`.
+
+    >>> import minigrad as mg
+    >>> class Polyak(Method):  # t = f / |grad f|^2, where the minimum is 0
+    ...     def advance(self, point):
+    ...         t = point.value / float(point.field @ point.field)
+    ...         return Step(point.problem.at(point.theta - t * point.field), t)
+    >>> x = mg.tensor(8.0, requires_grad=True)
+    >>> [Polyak([x]).step(lambda: x * x).item() for _ in range(3)]  # x = 8, 4, 2
+    [64.0, 16.0, 4.0]
 
     Args:
         params: tensors or (name, tensor) pairs that a closure reads, as for every PyTorch optimizer; or
@@ -232,6 +267,17 @@ class DirectionSearch(Method):
     """A direction and a search along it.
 
     ``direction(point)`` is a vector d, ``search(point, d)`` the :class:`Step` to theta + t d.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([4.0, 1.0], requires_grad=True)
+    >>> method = DirectionSearch([x], Steepest(), mg.optim.Exact())
+    >>> method.step(lambda: (x * x).sum()).item(), (x * x).sum().item()  # before and after
+    (17.0, 0.0)
+
+    Args:
+        params: as of :class:`Method`.
+        direction: a :class:`Direction`.
+        search: a :class:`~minigrad.optim.Search`.
     """
 
     def __init__(self, params: Any, direction: Any, search: Any) -> None:
@@ -246,7 +292,21 @@ class DirectionSearch(Method):
 
 
 class Direction(Stateful):
-    """Where to go from a point."""
+    """Where to go from a point: ``direction(point)`` is a vector d, (p,), along which a search then goes.
+
+    >>> import minigrad as mg
+    >>> class SteepestEntry(Direction):
+    ...     def __call__(self, point):
+    ...         g = point.field
+    ...         return np.where(abs(g) == abs(g).max(), -g, 0.0)
+    >>> x = mg.tensor([4.0, 1.0], requires_grad=True)
+    >>> method = DirectionSearch([x], SteepestEntry(), mg.optim.Exact())
+    >>> [method.step(lambda: (x * x).sum()).item() for _ in range(3)]  # first the one, then the other
+    [17.0, 1.0, 0.0]
+
+    Raises (when called):
+        Stuck: there is no direction here.
+    """
 
     def __call__(self, point: Point) -> Array:
         raise NotImplementedError

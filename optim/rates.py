@@ -21,6 +21,9 @@ __all__ = ["Rate", "estimate", "linear_factor", "order", "power"]
 class Rate:
     """What :func:`estimate` found.
 
+    >>> print(Rate("linear", order=1.0, factor=0.5, power=np.inf))
+    linear (factor 0.5)
+
     Attributes:
         kind: "finite" (an error of 0 is reached at once), "quadratic", "superlinear", "linear", "sublinear", "none".
         order: q.
@@ -39,14 +42,33 @@ class Rate:
 
 
 def linear_factor(errors: Any, skip: float = 0.5) -> float:
-    """The geometric mean of e_{k+1} / e_k over all but the first ``skip`` of the sequence: the R-linear factor."""
+    """The geometric mean of e_{k+1} / e_k over all but the first ``skip`` of the sequence: the R-linear factor.
+
+    >>> linear_factor([4.0, 5.0, 1.0, 1.25, 0.25], skip=0.0)  # some steps go up, but two of them quarter it
+    0.5
+
+    Args:
+        errors: (n,), positive; what follows a 0 is ignored.
+        skip: the share of the sequence that is left out, in [0, 1).
+
+    Raises:
+        ValueError: a negative or non-finite error.
+    """
     e = _errors(errors)
     start = min(int(len(e) * skip), len(e) - 2)
     return float((e[-1] / e[start]) ** (1 / (len(e) - 1 - start)))
 
 
 def order(errors: Any) -> tuple[float, float]:
-    """(q, c) of e_{k+1} = c e_k^q, from the last three errors above rounding."""
+    """(q, c) of e_{k+1} = c e_k^q, from the last three positive errors.
+
+    >>> q, c = order([0.1, 0.03, 0.0027])  # 3 e^2
+    >>> round(q, 6), round(c, 6)
+    (2.0, 3.0)
+
+    Raises:
+        ValueError: fewer than three positive errors, or a negative or non-finite one.
+    """
     e = _errors(errors)
     if len(e) < 3:
         raise ValueError(f"the order takes three positive errors, and there are {len(e)}")
@@ -56,7 +78,14 @@ def order(errors: Any) -> tuple[float, float]:
 
 
 def power(errors: Any) -> float:
-    """a of e_k ~ C k^{-a}: the slope of log e against log k over the last two thirds of the sequence, k from 1."""
+    """a of e_k ~ C k^{-a}: the slope of log e against log k over the last two thirds of the sequence, k from 1.
+
+    >>> round(power([7 / k**2 for k in range(1, 50)]), 6)
+    2.0
+
+    Raises:
+        ValueError: a negative or non-finite error.
+    """
     e = _errors(errors)
     k = np.arange(1, len(e) + 1)[len(e) // 3 :]
     return float(-np.polyfit(np.log(k), np.log(e[len(e) // 3 :]), 1)[0])
@@ -64,6 +93,13 @@ def power(errors: Any) -> float:
 
 def estimate(errors: Any, floor: float = 0.0) -> Rate:
     """The kind of convergence of a sequence of errors.
+
+    >>> print(estimate([0.5**k for k in range(20)]))
+    linear (factor 0.5)
+    >>> print(estimate([1e-1, 1e-2, 1e-4, 1e-8]))
+    quadratic (order 2.00)
+    >>> print(estimate([1 / k for k in range(1, 50)]))
+    sublinear (like k^-1)
 
     Args:
         errors: non-negative numbers, such as ``history["fun"] - minimum`` or distances to the limit.

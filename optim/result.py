@@ -32,7 +32,13 @@ Numbers = float | list[float] | list[int] | tuple[float, ...] | list[list[float]
 
 
 class Status(Enum):
-    """Why an optimization stopped; the value is the sentence that is shown."""
+    """Why an optimization stopped; the value is the sentence that is shown.
+
+    >>> Status.GRADIENT.success, Status.MAX_ITERATIONS.success, Status.MAX_ITERATIONS.failed
+    (True, False, False)
+    >>> Status.MAX_ITERATIONS.value
+    'stopped: the iterations ran out (maxiter)'
+    """
 
     GRADIENT = "converged: the gradient vanishes within the tolerance"
     CONSTRAINED = "converged: the gradient points out of the constraint, so no step downhill stays inside"
@@ -71,7 +77,20 @@ class Status(Enum):
 
 
 class OptimizationError(RuntimeError):
-    """A step could not be taken; the message is that of ``status``."""
+    """A step could not be taken; the message is that of ``status``.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor(1.0, requires_grad=True)
+    >>> try:
+    ...     mg.optim.Newton([x]).step(lambda: -x * x)
+    ... except OptimizationError as error:
+    ...     print(error.status.name, x.item())  # the Hessian is -2; x is where it was
+    INDEFINITE 1.0
+
+    Args:
+        status: why.
+        where: what the message begins with.
+    """
 
     def __init__(self, status: Status, where: str) -> None:
         super().__init__(f"{where} {status.value}")
@@ -81,6 +100,13 @@ class OptimizationError(RuntimeError):
 @dataclass
 class Result(Generic[X, F]):
     """The end of an optimization, with SciPy's names; a callback sees what it would be if it ended there.
+
+    >>> import minigrad as mg
+    >>> result = mg.optim.minimize(lambda x: x**2, 1.0, "gd", lr=0.25, maxiter=3)
+    >>> result.x, result.fun, result.optimality, result.nit, result.success
+    (array(0.125), 0.015625, 0.25, 3, False)
+    >>> result.history["fun"]
+    array([1.      , 0.25    , 0.0625  , 0.015625])
 
     Attributes:
         x: where it ended, in the structure of ``x0``: arrays for arrays, tensors for tensors, the module for a module

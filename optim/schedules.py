@@ -29,18 +29,36 @@ Schedule = Callable[[int], float]
 
 
 def constant() -> Schedule:
-    """1, always."""
+    """1, always.
+
+    >>> [constant()(k) for k in range(3)]
+    [1.0, 1.0, 1.0]
+    """
     return lambda k: 1.0
 
 
 def step(size: int, gamma: float = 0.1) -> Schedule:
-    """gamma^floor(k / size): a drop every ``size`` steps."""
+    """gamma^floor(k / size): a drop every ``size`` steps.
+
+    >>> [step(2, gamma=0.5)(k) for k in range(5)]
+    [1.0, 1.0, 0.5, 0.5, 0.25]
+
+    Raises:
+        ValueError: a size or a gamma that is not positive.
+    """
     _positive("step", size=size, gamma=gamma)
     return lambda k: gamma ** (k // size)
 
 
 def exponential(gamma: float) -> Schedule:
-    """gamma^k."""
+    """gamma^k.
+
+    >>> [exponential(0.5)(k) for k in range(4)]
+    [1.0, 0.5, 0.25, 0.125]
+
+    Raises:
+        ValueError: a gamma that is not positive.
+    """
     _positive("exponential", gamma=gamma)
     return lambda k: gamma**k
 
@@ -48,9 +66,12 @@ def exponential(gamma: float) -> Schedule:
 def diminishing(power: float = 1.0, c: float = 1.0) -> Schedule:
     """c / (k + 1)^power, for 0 < power <= 1: it vanishes, but its sum does not converge (notes, appendix .1.4).
 
+    >>> [diminishing()(k) for k in (0, 1, 3)], [diminishing(power=0.5)(k) for k in (0, 3, 15)]
+    ([1.0, 0.5, 0.25], [1.0, 0.5, 0.25])
+
     Raises:
         ValueError: a power above 1, whose steps sum to a finite distance: the iterates may stall before a minimum; or a
-            power that is not positive, whose steps do not vanish.
+            power that is not positive, whose steps do not vanish; a c that is not positive.
     """
     _positive("diminishing", c=c)
     if not 0 < power <= 1:
@@ -64,13 +85,31 @@ def diminishing(power: float = 1.0, c: float = 1.0) -> Schedule:
 
 
 def cosine(total: int, floor: float = 0.0) -> Schedule:
-    """From 1 to ``floor`` along half a cosine in ``total`` steps, and ``floor`` after that."""
+    """From 1 to ``floor`` along half a cosine in ``total`` steps, and ``floor`` after that.
+
+    >>> [round(cosine(4)(k), 3) for k in range(6)]
+    [1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
+
+    Raises:
+        ValueError: a total that is not positive.
+    """
     _positive("cosine", total=total)
     return lambda k: floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(k, total) / total))
 
 
 def warm_restarts(period: int, multiplier: int = 1, floor: float = 0.0) -> Schedule:
-    """SGDR (Loshchilov & Hutter 2017): cosine cycles, each ``multiplier`` times as long as the one before."""
+    """SGDR (Loshchilov & Hutter 2017): cosine cycles, each ``multiplier`` times as long as the one before.
+
+    >>> [round(warm_restarts(2, multiplier=2)(k), 3) for k in range(7)]  # cycles of 2, 4, 8, ... steps
+    [1.0, 0.5, 1.0, 0.854, 0.5, 0.146, 1.0]
+
+    Args:
+        period: of the first cycle, in steps.
+        floor: where every cycle ends.
+
+    Raises:
+        ValueError: a period or a multiplier that is not positive.
+    """
     _positive("warm_restarts", period=period, multiplier=multiplier)
 
     def schedule(k: int) -> float:
@@ -84,7 +123,14 @@ def warm_restarts(period: int, multiplier: int = 1, floor: float = 0.0) -> Sched
 
 
 def warm_up(steps: int, then: Schedule | None = None, start: float = 0.0) -> Schedule:
-    """Linearly from ``start`` to 1 in ``steps`` steps, then ``then`` (constant by default) from its own beginning."""
+    """Linearly from ``start`` to 1 in ``steps`` steps, then ``then`` (constant by default) from its own beginning.
+
+    >>> [warm_up(4, then=exponential(0.5))(k) for k in range(7)]
+    [0.25, 0.5, 0.75, 1.0, 1.0, 0.5, 0.25]
+
+    Raises:
+        ValueError: a number of steps that is not positive.
+    """
     _positive("warm_up", steps=steps)
     after = constant() if then is None else then
     return lambda k: start + (1 - start) * (k + 1) / steps if k < steps else after(k - steps)
@@ -93,6 +139,17 @@ def warm_up(steps: int, then: Schedule | None = None, start: float = 0.0) -> Sch
 class Scheduler:
     """Sets an optimizer's learning rates: after ``k`` calls of :meth:`step`, each group's is its first one times
     schedule(k).
+
+    >>> import minigrad as mg
+    >>> optimizer = mg.optim.SGD([mg.tensor(1.0, requires_grad=True)], lr=0.5)
+    >>> scheduler = Scheduler(optimizer, warm_up(4))
+    >>> rates = [(optimizer.groups[0]["lr"], scheduler.step())[0] for _ in range(5)]
+    >>> rates
+    [0.125, 0.25, 0.375, 0.5, 0.5]
+
+    Args:
+        optimizer: an :class:`~minigrad.optim.Optimizer`.
+        schedule: of k = 0, 1, 2, ..., a factor.
 
     Raises:
         TypeError: the optimizer has no groups.

@@ -76,7 +76,12 @@ FAMILY: dict[str, Entry] = {
 def adam_step(
     theta: Array, g: Array, m: Array, v: Array, t: int, lr: float, beta1: float, beta2: float, eps: float
 ) -> tuple[Array, Array, Array]:
-    """Adam as Kingma & Ba print it (Algorithm 1), step t = 1, 2, ...: what :func:`adaptive_step` does faster."""
+    """Adam as Kingma & Ba print it (Algorithm 1), step t = 1, 2, ...: what :func:`adaptive_step` does faster. Returns
+    the new theta, m and v, all of one shape.
+
+    >>> adam_step(np.zeros(2), np.array([1.0, -100.0]), np.zeros(2), np.zeros(2), 1, 0.1, 0.9, 0.999, 1e-8)[0].round(6)
+    array([-0.1,  0.1])
+    """
     m = beta1 * m + (1 - beta1) * g
     v = beta2 * v + (1 - beta2) * g**2
     m_hat = m / (1 - beta1**t)
@@ -105,6 +110,11 @@ def adaptive_step(
 
     The state holds discounted *sums*, M = beta1 M + g and V = beta2 V + g^2. The averages are m = a M and v = b V with
     scalars a and b, which are folded into lr and eps: that saves a sixth of the passes over memory.
+
+    >>> theta, V = np.ones(2), np.zeros(2)
+    >>> adaptive_step(theta, np.array([1.0, -100.0]), None, V, None, second="sum", t=1, lr=0.1)
+    >>> theta, V
+    (array([0.9, 1.1]), array([1.e+00, 1.e+04]))
 
     Args:
         M, V, V_max: the state, of the shape of ``theta`` and zero at first; None where the entry has no use for it.
@@ -203,11 +213,24 @@ def _betas(settings: Mapping[str, Any]) -> tuple[float, float]:
 class Adam(_FamilyMember):
     """Adam (Kingma & Ba 2015): moving averages of the gradient and its square, both corrected for starting at 0.
 
+    Whatever the size of the gradient, every entry goes ``lr`` in the first step, and hardly further in any other:
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 1.0], requires_grad=True)
+    >>> loss = Adam([x], lr=0.5).step(lambda: x[0] - 100 * x[1])
+    >>> x.numpy()
+    array([0.5, 1.5], dtype=float32)
+
     Args:
-        betas: the decay rates of the two averages.
-        eps: keeps the quotient finite; added outside the root, or inside with ``eps_inside``.
-        bias_correction: divide the averages by 1 - beta^t; the lecture notes leave it out.
+        betas: the decay rates of the two averages, in [0, 1).
+        eps: keeps the quotient finite, m / (sqrt(v) + eps).
         weight_decay: L2 regularization, through the gradient; for decoupled decay see :class:`AdamW`.
+        bias_correction: divide the averages by 1 - beta^t; the lecture notes leave it out.
+        eps_inside: m / sqrt(v + eps) instead.
+        decoupled: take the decay from the weights, as :class:`AdamW` does.
+
+    Raises:
+        ValueError: a negative lr, eps or weight_decay, or a decay rate outside [0, 1).
     """
 
     entry = FAMILY["Adam"]
@@ -239,7 +262,11 @@ class Adam(_FamilyMember):
 
 class AdamW(Adam):
     """Adam with the weight decay taken from the weights directly, theta <- (1 - lr weight_decay) theta (Loshchilov &
-    Hutter 2019).
+    Hutter 2019). The gradient's size does not scale it, nor does a gradient of 0 prevent it:
+
+    >>> rule = AdamW.rule(lr=0.1, weight_decay=0.5)
+    >>> rule.update(np.ones(2), np.array([0.0, 1.0]), rule.init(np.ones(2)))[0].round(6)
+    array([0.95, 0.85])
     """
 
     def __init__(
@@ -254,13 +281,26 @@ class AdamW(Adam):
 
 
 class AMSGrad(Adam):
-    """Adam whose second moment never decreases, which mends its divergence on convex problems (Reddi et al. 2018)."""
+    """Adam whose second moment never decreases, which mends its divergence on convex problems (Reddi et al. 2018).
+
+    >>> rule, x = AMSGrad.rule(betas=(0.9, 0.5)), np.zeros(1)
+    >>> _, state = rule.update(x, np.array([8.0]), rule.init(x))
+    >>> _, state = rule.update(x, np.array([0.0]), state)
+    >>> state.vectors["second_moment"], state.vectors["largest_second_moment"]  # sums, not yet averages
+    (array([32.]), array([64.]))
+    """
 
     entry = FAMILY["AMSGrad"]
 
 
 class AdaFom(_FamilyMember):
-    """AdaGrad with first-order momentum: v is the mean of all squared gradients so far (Chen et al. 2019)."""
+    """AdaGrad with first-order momentum: v is the mean of all squared gradients so far (Chen et al. 2019).
+
+    >>> rule, x = AdaFom.rule(lr=1.0, beta1=0.0), np.zeros(1)
+    >>> x, state = rule.update(x, np.array([1.0]), rule.init(x))
+    >>> rule.update(x, np.array([7.0]), state)[0].round(6)  # -1 - 7 / 5: the mean of 1 and 49 is 25
+    array([-2.4])
+    """
 
     entry = FAMILY["AdaFom"]
 
@@ -282,6 +322,10 @@ class AdaFom(_FamilyMember):
 class AdaGrad(_FamilyMember):
     """Diagonal AdaGrad (Duchi et al. 2011): v is the sum of all squared gradients, so every step shrinks like
     1/sqrt(t).
+
+    >>> import minigrad as mg
+    >>> mg.optim.minimize(lambda x: 5 * x, 0.0, "adagrad", lr=1.0, maxiter=4).history["step"][1:].round(6)
+    array([1.      , 0.707107, 0.57735 , 0.5     ])
     """
 
     entry = FAMILY["AdaGrad"]
@@ -298,7 +342,17 @@ class AdaGrad(_FamilyMember):
 
 
 class RMSProp(_FamilyMember):
-    """RMSProp (Tieleman & Hinton 2012): v is a moving average of squared gradients, not corrected for starting at 0."""
+    """RMSProp (Tieleman & Hinton 2012): v is a moving average of squared gradients, not corrected for starting at 0.
+    So its first steps are long, lr / sqrt(1 - alpha^t) where the gradient stays:
+
+    >>> import minigrad as mg
+    >>> mg.optim.minimize(lambda x: 5 * x, 0.0, "rmsprop", lr=0.1, maxiter=4).history["step"][1:].round(3)
+    array([1.   , 0.709, 0.58 , 0.504])
+
+    Args:
+        alpha: the decay rate, in [0, 1).
+        eps, weight_decay, eps_inside: as in :class:`Adam`.
+    """
 
     entry = FAMILY["RMSProp"]
 
@@ -320,6 +374,10 @@ class HeavyBall(_FamilyMember):
     """Momentum as a moving average: m = beta m + (1 - beta) g from m = 0, theta <- theta - lr m (notes, section 9.3.1).
 
     It is Polyak's heavy ball, ``SGD(lr=lr * (1 - beta), momentum=beta)``, in other units.
+
+    >>> import minigrad as mg
+    >>> mg.optim.minimize(lambda x: x, 0.0, "heavy-ball", lr=1.0, beta=0.9, maxiter=3).history["step"][1:].round(6)
+    array([0.1  , 0.19 , 0.271])
     """
 
     entry = FAMILY["HeavyBall"]
@@ -329,7 +387,12 @@ class HeavyBall(_FamilyMember):
 
 
 class SignSGD(_FamilyMember):
-    """theta <- theta - lr sign(g) (Bernstein et al. 2018): Adam with both decay rates 0."""
+    """theta <- theta - lr sign(g) (Bernstein et al. 2018): Adam with both decay rates 0.
+
+    >>> rule = SignSGD.rule(lr=0.1)
+    >>> rule.update(np.ones(3), np.array([1.0, -100.0, 0.0]), rule.init(np.ones(3)))[0]
+    array([0.9, 1.1, 1. ])
+    """
 
     entry = FAMILY["SignSGD"]
 

@@ -23,6 +23,16 @@ def clip_grad_norm_(params: Iterable[Tensor] | Tensor, max_norm: float, norm_typ
     """Scale all gradients together, in place, so that their joint norm is at most ``max_norm``; returns the norm
     before.
 
+    >>> import minigrad as mg
+    >>> x = mg.tensor([0.0, 0.0], requires_grad=True)
+    >>> (3 * x[0] + 4 * x[1]).backward()
+    >>> clip_grad_norm_([x], max_norm=1.0), x.grad.numpy()
+    (5.0, array([0.6, 0.8], dtype=float32))
+
+    Args:
+        params: tensors; those without a gradient are left out.
+        norm_type: p of the p-norm; ``math.inf`` for the largest entry.
+
     Raises:
         ValueError: ``max_norm`` is not positive.
         NonFiniteError: the norm is NaN or infinite; scaling would spread it to every parameter.
@@ -45,6 +55,13 @@ def clip_grad_norm_(params: Iterable[Tensor] | Tensor, max_norm: float, norm_typ
 
 def clip_grad_value_(params: Iterable[Tensor] | Tensor, clip_value: float) -> None:
     """Limit every entry of every gradient, in place, to [-clip_value, clip_value].
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([0.0, 0.0], requires_grad=True)
+    >>> (0.5 * x[0] - 4 * x[1]).backward()
+    >>> clip_grad_value_([x], clip_value=1.0)
+    >>> x.grad.numpy()
+    array([ 0.5, -1. ], dtype=float32)
 
     Raises:
         ValueError: ``clip_value`` is not positive.

@@ -31,10 +31,21 @@ __all__ = [
 class GD(DirectionSearch):
     """theta <- theta - t D grad f, with t = ``lr`` schedule(k) or from a line search (notes, sections 8.4 and 9.2.1).
 
+    >>> import minigrad as mg
+    >>> valley = lambda x: (x * x * np.array([1.0, 100.0])).sum()
+    >>> mg.optim.minimize(valley, [1.0, 1.0], "gd", lr=0.005, maxiter=1).x
+    array([0.99, 0.  ])
+    >>> mg.optim.minimize(valley, [1.0, 1.0], "gd", lr=1.0, preconditioner=[0.5, 0.005], maxiter=1).x
+    array([0., 0.])
+
     Args:
         lr: the step length (1e-3 by default); the first one tried by "armijo".
         line_search: None, "armijo", "wolfe", "exact" or a Search.
-        preconditioner: D, a vector (diagonal) or a matrix.
+        preconditioner: D, a vector (diagonal) or a matrix, (p,) or (p, p).
+        schedule: a factor of ``lr``, by the step.
+
+    Raises:
+        ValueError: an ``lr`` that is not positive; no such line search.
     """
 
     derivatives = 1
@@ -56,9 +67,21 @@ class ProjectedGD(Method):
 
     It is stationary where a step leads back: abs(theta - P(theta - grad f)) is 0.
 
+    >>> import minigrad as mg
+    >>> ball = mg.optim.Ball(radius=5.0)
+    >>> result = mg.optim.minimize(lambda x: 3 * x[0] - 4 * x[1], [0.0, 0.0], "projected-gd", lr=2.0, constraint=ball)
+    >>> result.x, result.status.name
+    (array([-3.,  4.]), 'CONSTRAINED')
+
     Args:
+        lr: the step length.
         constraint: a :class:`~minigrad.optim.Box`, :class:`~minigrad.optim.Ball`, :class:`~minigrad.optim.Simplex`, or
             anything with ``project``.
+        schedule: a factor of ``lr``, by the step.
+
+    Raises:
+        TypeError: no constraint, or one without ``project``.
+        ValueError: an ``lr`` that is not positive.
     """
 
     derivatives = 1
@@ -99,7 +122,13 @@ class Subgradient(Method):
 
     Values go up and down, so the answer is the best iterate; ``average`` is the mean of all, weighted by t_k.
 
+    >>> import minigrad as mg
+    >>> result = mg.optim.minimize(lambda x: abs(x), 1.5, "subgradient", maxiter=3)
+    >>> result.history["fun"].round(3), round(result.fun, 3)
+    (array([1.5  , 0.5  , 0.207, 0.37 ]), 0.207)
+
     Args:
+        lr: a factor of the schedule.
         schedule: 1/sqrt(k + 1) by default; the steps must vanish, their sum must not.
     """
 
@@ -148,7 +177,23 @@ class _Noise:
 
 
 class NoisyGD(Method):
-    """theta <- theta - lr (grad f + sigma xi), xi standard normal: it leaves strict saddles, but never settles."""
+    """theta <- theta - lr (grad f + sigma xi), xi standard normal: it leaves strict saddles, but never settles.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([0.0, 0.0], requires_grad=True)  # a saddle: the gradient is 0
+    >>> method = NoisyGD([x], lr=0.1)
+    >>> losses = [method.step(lambda: x[0] ** 2 + x[1] ** 4 - x[1] ** 2).item() for _ in range(60)]
+    >>> losses[0], round(losses[-1], 2)
+    (0.0, -0.25)
+
+    Args:
+        sigma: the size of the noise, in the gradient's units.
+        schedule: a factor of ``lr``, by the step.
+        seed: of the noise, which depends on the seed and the step alone.
+
+    Raises:
+        ValueError: a negative sigma; an ``lr`` that is not positive.
+    """
 
     derivatives = 1
 
@@ -188,10 +233,22 @@ class PerturbedGD(Method):
     strictly negative curvature: it is returned, as a second-order stationary point. So strict saddles are left in time
     that grows with the logarithm of the dimension, where gradient descent may sit for ever.
 
+    >>> import minigrad as mg
+    >>> saddle = lambda x: x[0] ** 2 + x[1] ** 4 - x[1] ** 2
+    >>> result = mg.optim.minimize(saddle, [0.0, 0.0], "perturbed-gd", lr=0.1, patience=40)
+    >>> round(result.fun, 3), abs(result.x).round(2), result.status.name
+    (-0.25, array([0.  , 0.71]), 'SECOND_ORDER')
+
     Args:
-        radius: of the ball.
+        lr: the step length.
+        radius: of the ball, in theta's units.
         threshold: the norm of the gradient that counts as stationary.
+        patience: how many steps the noise is given to show its effect.
         decrease: by default ``threshold * radius``.
+        seed: of the noise, which depends on the seed and the step alone.
+
+    Raises:
+        ValueError: lr, radius, threshold or patience is not positive.
     """
 
     derivatives = 1
@@ -260,7 +317,18 @@ class FullMatrixAdaGrad(DirectionSearch):
     """AdaGrad with the whole matrix: theta <- theta - lr (eps I + G^{1/2})^{-1} g, G = sum g g^T (Duchi et al. 2011).
 
     Unlike the diagonal form it does not depend on the choice of axes. For few parameters: each step takes an
-    eigendecomposition of a (p, p) matrix.
+    eigendecomposition of a (p, p) matrix. The first step has length ``lr`` along the gradient:
+
+    >>> import minigrad as mg
+    >>> slope = lambda x: 3 * x[0] + 4 * x[1]
+    >>> mg.optim.minimize(slope, [0.0, 0.0], "full-adagrad", lr=1.0, maxiter=1).x.round(6)
+    array([-0.6, -0.8])
+    >>> mg.optim.minimize(slope, [0.0, 0.0], "adagrad", lr=1.0, maxiter=1).x.round(6)
+    array([-1., -1.])
+
+    Args:
+        eps: keeps the inverse finite.
+        schedule: a factor of ``lr``, by the step.
     """
 
     derivatives = 1

@@ -22,6 +22,16 @@ class Optimizer:
 
     A subclass names the vectors it remembers and says, in :meth:`update`, what happens to a stretch of the flat vector.
 
+    >>> import minigrad as mg
+    >>> class Bounded(Optimizer):  # no entry goes further than lr
+    ...     @classmethod
+    ...     def update(cls, theta, g, state, settings, scratch):
+    ...         theta -= settings["lr"] * np.clip(g, -1, 1)
+    >>> x = mg.tensor([1.0, 1.0], requires_grad=True)
+    >>> loss = Bounded([x], {"lr": 0.5}).step(lambda: 0.5 * x[0] + 100 * x[1])
+    >>> x.numpy()
+    array([0.75, 0.5 ], dtype=float32)
+
     Args:
         params: tensors, or (name, tensor) pairs, or groups: dicts with a key ``"params"`` and settings of their own.
         defaults: the settings of groups that name none.

@@ -17,10 +17,21 @@ __all__ = ["ZOO", "RandomGradientFree"]
 class RandomGradientFree(FirstOrder):
     """theta <- theta - lr g, g a :class:`GaussianEstimate` (Nesterov & Spokoiny 2017).
 
+    >>> import minigrad as mg
+    >>> parabola = lambda x: (x * x).sum()
+    >>> result = mg.optim.minimize(parabola, [1.0, 1.0], "random-gradient-free", lr=0.1, maxiter=60)
+    >>> result.njev, result.fun < 1e-6  # no derivatives
+    (0, True)
+
     Args:
         lr: theory asks for 1 / (4 (d + 4) L), d the dimension, L the gradient's Lipschitz constant.
         mu, samples, central: of the estimate.
+        schedule: a factor of ``lr``, by the step.
+        constraint: a set to stay in.
         seed: of the random directions.
+
+    Raises:
+        ValueError: a negative lr; a mu that is not positive, or no samples.
     """
 
     def __init__(
@@ -41,9 +52,19 @@ class RandomGradientFree(FirstOrder):
 class ZOO(FirstOrder):
     """Adam on a few coordinates at a time, each by a central difference (Chen et al. 2017).
 
+    >>> import minigrad as mg
+    >>> result = mg.optim.minimize(lambda x: (x * x).sum(), [1.0] * 4, "zoo", lr=0.5, coordinates=1, maxiter=1)
+    >>> sorted(result.x.round(6).tolist()), result.njev
+    ([0.5, 1.0, 1.0, 1.0], 0)
+
     Args:
-        coordinates: how many per step.
-        mu: the half-width of the differences.
+        mu: the half-width of the differences, in theta's units.
+        coordinates: how many per step, None for all.
+        betas: of :class:`Adam`.
+        schedule, constraint, seed: as of :class:`RandomGradientFree`.
+
+    Raises:
+        ValueError: a mu that is not positive, or no coordinates; what :class:`Adam` refuses.
     """
 
     def __init__(

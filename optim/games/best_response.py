@@ -15,8 +15,18 @@ class BestResponse(Game):
 
     The K critic steps per generator step of Wasserstein GANs.
 
+    >>> import minigrad as mg
+    >>> payoff = lambda x, y: x * y - y * y / 2  # the best response is y = x, one step away with lr = 1
+    >>> result = mg.optim.minimax(payoff, 8.0, 0.0, "best-response", lr=(0.5, 1.0), inner=1, maxiter=3)
+    >>> result.x, result.y
+    (array(1.), array(2.))
+
     Args:
-        inner: K.
+        inner: K, at least 1.
+        args, kwargs: as of :class:`Game`.
+
+    Raises:
+        ValueError: ``inner`` is less than 1; what :class:`Game` refuses.
     """
 
     def __init__(self, *args: Any, inner: int = 10, **kwargs: Any) -> None:

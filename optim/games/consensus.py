@@ -14,8 +14,17 @@ __all__ = ["ConsensusGD"]
 class ConsensusGD(Game):
     """theta <- theta - lr (F + gamma grad 1/2 |F|^2): both players also make the field smaller (Mescheder et al. 2017).
 
+    >>> import minigrad as mg
+    >>> result = mg.optim.minimax(lambda x, y: x * y, 1.0, 1.0, "consensus", lr=0.5, maxiter=3)
+    >>> (result.history["optimality"] ** 2).round(6)
+    array([2.  , 1.  , 0.5 , 0.25])
+
     Args:
-        gamma: the weight of 1/2 abs(F)^2.
+        gamma: the weight of 1/2 abs(F)^2; with 0 it is :class:`GDA`.
+        args, kwargs: as of :class:`Game`.
+
+    Raises:
+        ValueError: a negative gamma; what :class:`Game` refuses.
     """
 
     derivatives = 2

@@ -19,8 +19,20 @@ class GDA(Game):
     On x'Ay, with s a singular value of A, it spirals outward by sqrt(1 + lr^2 s^2) a step. Taking turns
     (``order="alternating"``: y sees where x has gone) it circles for ever; its average converges.
 
+    >>> import minigrad as mg
+    >>> result = mg.optim.minimax(lambda x, y: x * y, 1.0, 1.0, "gda", lr=0.5, maxiter=3)
+    >>> (result.history["optimality"] ** 2).round(6)  # times 1 + lr^2
+    array([2.     , 2.5    , 3.125  , 3.90625])
+    >>> result = mg.optim.minimax(lambda x, y: x * y, 1.0, 1.0, "gda", lr=1.0, order="alternating", maxiter=6)
+    >>> result.x, result.y  # back where it began
+    (array(1.), array(1.))
+
     Args:
         order: "simultaneous" or "alternating".
+        x_params, y_params, args, kwargs: as of :class:`Game`.
+
+    Raises:
+        ValueError: another order; what :class:`Game` refuses.
     """
 
     def __init__(self, x_params: Any, y_params: Any = None, *args: Any, order: Turns = "simultaneous", **kwargs: Any):

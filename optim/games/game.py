@@ -17,7 +17,17 @@ __all__ = ["Game"]
 
 
 class Game(Method):
-    """A rule for two players.
+    """A rule for two players: a subclass says in :meth:`advance` how it uses the field F = (df/dx, -df/dy).
+
+    >>> import minigrad as mg
+    >>> class Damped(Game):
+    ...     def advance(self, point):
+    ...         theta = self.update(point.theta, point.field + point.theta)
+    ...         return mg.optim.Step(point.problem.at(self.project(theta)), self.update.lr)
+    >>> x, y = mg.tensor(1.0, requires_grad=True), mg.tensor(1.0, requires_grad=True)
+    >>> value = Damped([x], [y], lr=0.5).step(lambda: x * y)
+    >>> x.item(), y.item()
+    (0.0, 1.0)
 
     Args:
         x_params, y_params: the parameters of the player who minimizes, and of the one who maximizes.
@@ -25,6 +35,10 @@ class Game(Method):
         rule: the update rule, an optimizer's class (SGD by default); further ``settings`` are its own.
         constraints: a pair of sets with ``project``, or None, one per player.
         schedule: a factor of the learning rate, by the step.
+
+    Raises:
+        ValueError: the parameters of one player alone; an ``lr`` of another length than two; what the rule refuses.
+        TypeError: ``constraints`` is no pair of sets.
     """
 
     kind = Minimax

@@ -34,6 +34,11 @@ class Broyden(Method):
     convergence; where a step does not make abs(F) smaller, the true Jacobian is computed anew, and then the step is
     halved.
 
+    >>> import minigrad as mg
+    >>> result = mg.optim.root(lambda x: x**2 - 2, 1.0, "broyden")
+    >>> result.x.round(12), result.njev  # one Jacobian
+    (np.float64(1.414213562373), 1)
+
     Args:
         max_backtracks: how often a step along the true Newton direction is halved.
     """

@@ -18,6 +18,11 @@ class NewtonRaphson(GaussNewton):
     Near a root with a regular Jacobian each step doubles the digits. Far from one, t comes from a search that makes
     abs(F)^2 smaller, which Newton's direction always can; ``line_search=None`` takes t = ``lr``, the pure method.
 
+    >>> import minigrad as mg
+    >>> result = mg.optim.root(lambda x: x**2 - 2, 1.0, "newton", maxiter=4, keep_x=True)
+    >>> result.history["x"].ravel().round(8)
+    array([1.        , 1.5       , 1.41666667, 1.41421569, 1.41421356])
+
     Args: see :class:`~minigrad.optim.GaussNewton`.
     """
 

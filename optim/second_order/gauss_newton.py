@@ -84,6 +84,12 @@ class GaussNewton(DirectionSearch):
     Newton's method without the second derivatives of r: as fast where the residual is small or almost linear at the
     minimizer. The error then shrinks at the spectral radius of (J^T J)^{-1} sum_i r_i Hess r_i.
 
+    >>> import minigrad as mg
+    >>> line = lambda c: c[0] + c[1] * np.arange(3.0) - np.array([1.0, 3.0, 8.0])  # linear: one step
+    >>> result = mg.optim.least_squares(line, [0.0, 0.0], "gauss-newton", maxiter=1)
+    >>> result.x.round(6), result.fun.round(6)
+    (array([0.5, 3.5]), array([-0.5,  1. , -0.5]))
+
     Args: see :class:`GaussNewtonDirection` and :class:`~minigrad.optim.Newton`.
 
     Raises:

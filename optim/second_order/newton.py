@@ -25,6 +25,20 @@ def modified_cholesky(A: np.ndarray, delta: float | None = None) -> tuple[np.nda
 
     (Notes, appendix .3.2.) Delta = 0 where every pivot of A is larger than ``delta``, whose default is 1e-8 max diag A.
     Column j comes as its pivot l_jj first and then the l_ij below it; the notes print the two the other way round.
+
+    >>> L, Delta = modified_cholesky(np.array([[1.0, 2.0], [2.0, 1.0]]), delta=1.0)  # pivots 1 and 1 - 4
+    >>> L.tolist(), Delta
+    ([[1.0, 0.0], [2.0, 1.0]], array([0., 4.]))
+
+    Args:
+        A: symmetric, (p, p); only its lower triangle is read.
+        delta: the least pivot, positive.
+
+    Returns:
+        L, (p, p), lower triangular; and the diagonal of Delta, (p,).
+
+    Raises:
+        ValueError: a delta that is not positive.
     """
     A = np.array(A, dtype=np.float64)
     n = len(A)
@@ -102,10 +116,21 @@ class Newton(DirectionSearch):
     Near a minimizer the error is squared in every step; far from it Newton's method may diverge or climb. With
     ``line_search="armijo"`` and ``indefinite="modify"`` it converges from anywhere.
 
+    >>> import minigrad as mg
+    >>> bowl = lambda x: (x[0] - 1) ** 2 + 50 * (x[1] - x[0]) ** 2  # quadratic: one step
+    >>> mg.optim.minimize(bowl, [-9.0, 7.0], "newton", maxiter=1).x.round(6)
+    array([1., 1.])
+    >>> mg.optim.minimize(lambda x: x**4 - x**2, 0.1, "newton").status.name
+    'INDEFINITE'
+
     Args:
         lr: the step length (1 by default); the first one tried by a line search.
         line_search: None, "armijo", "wolfe", "exact" or a Search.
         indefinite: see :class:`NewtonDirection`; "stop" unless told otherwise.
+        schedule: a factor of ``lr``, by the step, where there is no line search.
+
+    Raises:
+        ValueError: an ``lr`` that is not positive; no such line search, or no such ``indefinite``.
     """
 
     def __init__(
@@ -123,6 +148,20 @@ class NewtonCG(DirectionSearch):
     """Newton's method without a Hessian: :class:`NewtonCGDirection`, then a line search.
 
     Memory and work per product are those of a gradient, so it suits networks.
+
+    >>> import minigrad as mg
+    >>> flat = lambda x: ((x - 1) ** 2).sum()  # one product is enough, where all curvatures are the same
+    >>> result = mg.optim.minimize(flat, np.zeros(1000), "newton-cg")
+    >>> result.nit, result.nhev, result.fun
+    (1, 1, 0.0)
+
+    Args:
+        lr: as of :class:`Newton`.
+        line_search: "armijo", "wolfe", "exact", None or a Search.
+        max_products: per step, 10 times the dimension by default.
+
+    Raises:
+        ValueError: an ``lr`` that is not positive; no such line search.
     """
 
     def __init__(
