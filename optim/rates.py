@@ -66,6 +66,9 @@ def order(errors: Any) -> tuple[float, float]:
     >>> round(q, 6), round(c, 6)
     (2.0, 3.0)
 
+    Args:
+        errors: (n,); what follows a 0 is ignored.
+
     Raises:
         ValueError: fewer than three positive errors, or a negative or non-finite one.
     """
@@ -82,6 +85,9 @@ def power(errors: Any) -> float:
 
     >>> round(power([7 / k**2 for k in range(1, 50)]), 6)
     2.0
+
+    Args:
+        errors: (n,), positive; what follows a 0 is ignored.
 
     Raises:
         ValueError: a negative or non-finite error.

@@ -213,7 +213,7 @@ def _betas(settings: Mapping[str, Any]) -> tuple[float, float]:
 class Adam(_FamilyMember):
     """Adam (Kingma & Ba 2015): moving averages of the gradient and its square, both corrected for starting at 0.
 
-    Whatever the size of the gradient, every entry goes ``lr`` in the first step, and hardly further in any other:
+    Whatever the size of the gradient, the first step is ``lr`` in every entry:
 
     >>> import minigrad as mg
     >>> x = mg.tensor([1.0, 1.0], requires_grad=True)
@@ -262,7 +262,7 @@ class Adam(_FamilyMember):
 
 class AdamW(Adam):
     """Adam with the weight decay taken from the weights directly, theta <- (1 - lr weight_decay) theta (Loshchilov &
-    Hutter 2019). The gradient's size does not scale it, nor does a gradient of 0 prevent it:
+    Hutter 2019), even where the gradient is 0. Arguments as in :class:`Adam`.
 
     >>> rule = AdamW.rule(lr=0.1, weight_decay=0.5)
     >>> rule.update(np.ones(2), np.array([0.0, 1.0]), rule.init(np.ones(2)))[0].round(6)
@@ -282,6 +282,7 @@ class AdamW(Adam):
 
 class AMSGrad(Adam):
     """Adam whose second moment never decreases, which mends its divergence on convex problems (Reddi et al. 2018).
+    Arguments as in :class:`Adam`.
 
     >>> rule, x = AMSGrad.rule(betas=(0.9, 0.5)), np.zeros(1)
     >>> _, state = rule.update(x, np.array([8.0]), rule.init(x))
@@ -295,6 +296,7 @@ class AMSGrad(Adam):
 
 class AdaFom(_FamilyMember):
     """AdaGrad with first-order momentum: v is the mean of all squared gradients so far (Chen et al. 2019).
+    Arguments as in :class:`Adam`.
 
     >>> rule, x = AdaFom.rule(lr=1.0, beta1=0.0), np.zeros(1)
     >>> x, state = rule.update(x, np.array([1.0]), rule.init(x))
@@ -321,7 +323,7 @@ class AdaFom(_FamilyMember):
 
 class AdaGrad(_FamilyMember):
     """Diagonal AdaGrad (Duchi et al. 2011): v is the sum of all squared gradients, so every step shrinks like
-    1/sqrt(t).
+    1/sqrt(t). Arguments as in :class:`Adam`.
 
     >>> import minigrad as mg
     >>> mg.optim.minimize(lambda x: 5 * x, 0.0, "adagrad", lr=1.0, maxiter=4).history["step"][1:].round(6)
@@ -343,15 +345,12 @@ class AdaGrad(_FamilyMember):
 
 class RMSProp(_FamilyMember):
     """RMSProp (Tieleman & Hinton 2012): v is a moving average of squared gradients, not corrected for starting at 0.
-    So its first steps are long, lr / sqrt(1 - alpha^t) where the gradient stays:
+    So its first steps are long, lr / sqrt(1 - alpha^t) where the gradient stays. The decay rate ``alpha`` lies in
+    [0, 1); the other arguments are as in :class:`Adam`.
 
     >>> import minigrad as mg
     >>> mg.optim.minimize(lambda x: 5 * x, 0.0, "rmsprop", lr=0.1, maxiter=4).history["step"][1:].round(3)
     array([1.   , 0.709, 0.58 , 0.504])
-
-    Args:
-        alpha: the decay rate, in [0, 1).
-        eps, weight_decay, eps_inside: as in :class:`Adam`.
     """
 
     entry = FAMILY["RMSProp"]
@@ -373,7 +372,7 @@ class RMSProp(_FamilyMember):
 class HeavyBall(_FamilyMember):
     """Momentum as a moving average: m = beta m + (1 - beta) g from m = 0, theta <- theta - lr m (notes, section 9.3.1).
 
-    It is Polyak's heavy ball, ``SGD(lr=lr * (1 - beta), momentum=beta)``, in other units.
+    It is Polyak's heavy ball, ``SGD(lr=lr * (1 - beta), momentum=beta)``, in other units. Arguments as in Adam.
 
     >>> import minigrad as mg
     >>> mg.optim.minimize(lambda x: x, 0.0, "heavy-ball", lr=1.0, beta=0.9, maxiter=3).history["step"][1:].round(6)
@@ -387,7 +386,7 @@ class HeavyBall(_FamilyMember):
 
 
 class SignSGD(_FamilyMember):
-    """theta <- theta - lr sign(g) (Bernstein et al. 2018): Adam with both decay rates 0.
+    """theta <- theta - lr sign(g) (Bernstein et al. 2018): Adam with both decay rates 0. Arguments as there.
 
     >>> rule = SignSGD.rule(lr=0.1)
     >>> rule.update(np.ones(3), np.array([1.0, -100.0, 0.0]), rule.init(np.ones(3)))[0]

@@ -129,7 +129,10 @@ class Subgradient(Method):
 
     Args:
         lr: a factor of the schedule.
-        schedule: 1/sqrt(k + 1) by default; the steps must vanish, their sum must not.
+        schedule: 1/sqrt(k + 1) by default; the steps must vanish, their sum must diverge.
+
+    Raises:
+        ValueError: an ``lr`` that is not positive.
     """
 
     derivatives = 1
@@ -327,8 +330,12 @@ class FullMatrixAdaGrad(DirectionSearch):
     array([-1., -1.])
 
     Args:
+        lr: the length of the first step.
         eps: keeps the inverse finite.
         schedule: a factor of ``lr``, by the step.
+
+    Raises:
+        ValueError: an ``lr`` that is not positive.
     """
 
     derivatives = 1

@@ -19,6 +19,8 @@ class ExtraGradient(Game):
     >>> result = mg.optim.minimax(lambda x, y: x * y, 1.0, 1.0, "extragradient", lr=0.5, maxiter=3)
     >>> (result.history["optimality"] ** 2).round(6)  # times 1 - lr^2 + lr^4
     array([2.      , 1.625   , 1.320312, 1.072754])
+
+    Args, Raises: as of :class:`Game`.
     """
 
     def advance(self, point: Point) -> Step:

@@ -34,6 +34,8 @@ class OptimisticGDA(Game):
     >>> [mg.optim.minimax(lambda x, y: x * y, 1.0, 1.0, method, lr=0.5, maxiter=60).optimality < 0.1
     ...  for method in ("ogda", "gda")]
     [True, False]
+
+    Args, Raises: as of :class:`Game`.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -60,6 +62,8 @@ class OptimisticAdam(OptimisticGDA):
     Args:
         betas, eps: of :class:`~minigrad.optim.Adam`.
         x_params, y_params, lr, kwargs: as of :class:`Game`.
+
+    Raises: as of :class:`Game`.
     """
 
     def __init__(

@@ -68,6 +68,10 @@ class Minimax(Problem):
     >>> point.value, point.field  # (df/dx, -df/dy)
     (6.0, array([ 3., -2.]))
 
+    Args:
+        fun: the payoff.
+        variables: of both players; ``examples`` and ``derivatives`` are as of :class:`Minimization`.
+
     Raises (when evaluated):
         GraphError: a payoff is no scalar tensor, or does not depend on the variables.
     """

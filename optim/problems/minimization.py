@@ -66,6 +66,12 @@ class Minimization(Problem):
     >>> problem.nfev, problem.njev, problem.nhev  # nothing is computed twice
     (1, 1, 1)
 
+    Args:
+        fun: of the variables' structure, and of ``examples``, where given.
+        variables: what is optimized, as one vector (p,).
+        examples: further arguments of ``fun``; arrays become tensors.
+        derivatives: the highest derivative that will be asked for. With 1, the graph is freed as the gradient is taken.
+
     Raises (when evaluated):
         GraphError: the function returns no scalar tensor, or one that does not depend on the variables.
     """

@@ -23,7 +23,7 @@ class NewtonRaphson(GaussNewton):
     >>> result.history["x"].ravel().round(8)
     array([1.        , 1.5       , 1.41666667, 1.41421569, 1.41421356])
 
-    Args: see :class:`~minigrad.optim.GaussNewton`.
+    Args, Raises: as of :class:`~minigrad.optim.GaussNewton`.
     """
 
     kind = Equations

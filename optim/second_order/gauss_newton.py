@@ -93,7 +93,8 @@ class GaussNewton(DirectionSearch):
     Args: see :class:`GaussNewtonDirection` and :class:`~minigrad.optim.Newton`.
 
     Raises:
-        ValueError: fewer residuals than parameters, and no damping.
+        ValueError: a negative damping; no such solver or line search; in a step, fewer residuals than parameters and no
+            damping.
     """
 
     kind = LeastSquares

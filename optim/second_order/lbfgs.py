@@ -77,7 +77,7 @@ class LBFGS(DirectionSearch):
         line_search: "wolfe", "armijo", "exact", None or a Search.
 
     Raises:
-        ValueError: a memory of no pair; no such line search.
+        ValueError: a memory of no pair; an ``lr`` that is not positive; no such line search.
     """
 
     def __init__(
