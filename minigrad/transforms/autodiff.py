@@ -20,7 +20,7 @@ from minigrad.core.modes import enable_grad, is_grad_enabled
 from minigrad.creation import zeros_like
 from minigrad.tensor import Tensor, seed_of
 from minigrad.transforms.recording import Recording, pull
-from minigrad.transforms.signatures import Of, Transformed
+from minigrad.transforms.signatures import Of, Result, Transformed
 from minigrad.transforms.tree import flatten, leaves_like
 from minigrad.transforms.vmap import HiddenAxis
 
@@ -45,6 +45,18 @@ CACHE_BYTES = 1 << 21
 
 
 # -------------------------------------------------------------------------------------------- reverse mode
+@overload
+def gradients(
+    y: Any, xs: Tensor, grad_outputs: Any = None, create_graph: bool = False, retain_graph: bool | None = None
+) -> Tensor: ...
+@overload
+def gradients(
+    y: Any,
+    xs: Sequence[Tensor],
+    grad_outputs: Any = None,
+    create_graph: bool = False,
+    retain_graph: bool | None = None,
+) -> tuple[Tensor, ...]: ...
 def gradients(
     y: Any, xs: Any, grad_outputs: Any = None, create_graph: bool = False, retain_graph: bool | None = None
 ) -> Any:
@@ -161,6 +173,12 @@ def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: boo
     return gradient
 
 
+@overload
+def vjp(
+    fun: Callable[..., Result], *primals: Any, has_aux: Literal[False] = False
+) -> tuple[Result, Callable[[Any], tuple[Any, ...]]]: ...
+@overload
+def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool) -> tuple[Any, ...]: ...
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """f(x), and the function v -> v^T J, where J is the Jacobian of f at x; it returns one cotangent per primal.
 
@@ -198,7 +216,7 @@ def _like(x: Any, y: Tensor, what: str) -> Tensor:
 
 
 # ---------------------------------------------------------------------------------- forward mode and curvature
-def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+def jvp(fun: Callable[..., Result], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Result, Result]:
     """f(x) and J v: the directional derivative, for primals x and tangents v of the same structure.
 
     >>> import minigrad as mg

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,19 +36,30 @@ from minigrad.transforms.linearization import Linearization
 from minigrad.transforms.recording import pull
 from minigrad.transforms.tree import flatten
 
-__all__ = ["empirical_fisher", "fisher", "gauss_newton", "hessian"]
+__all__ = ["Curvature", "empirical_fisher", "fisher", "gauss_newton", "hessian"]
 
 Product = Callable[[Array], Array]
 
 
-class _Curvature:
-    """What is put before ``LinearOperator``: products with one vector or many, and the matrix itself.
+class Curvature:
+    """A symmetric matrix that is a ``LinearOperator``: products with one vector or many, and the matrix itself.
+
+    It is put before SciPy's class, or CuPy's, which has the operators: ``A @ v``, ``A + B``, ``2 * A``, ``A.T``.
 
     Args:
         product: v -> A v for v of shape (p,), and for each row of a (q, p) matrix; arrays on the parameters' backend.
         like: an array of the vectors' dtype, on their backend.
         chunk: how many products to make at a time for the matrix.
     """
+
+    if TYPE_CHECKING:  # what LinearOperator adds
+        shape: tuple[int, int]
+        dtype: np.dtype[Any]
+        T: Curvature
+
+        def matvec(self, v: Array, /) -> Array: ...
+        def matmat(self, V: Array, /) -> Array: ...
+        def __matmul__(self, v: Any, /) -> Any: ...
 
     def __init__(self, product: Product, p: int, like: Array, chunk: int) -> None:
         self.product, self._like, self._chunk = product, like, chunk
@@ -77,17 +88,17 @@ class _Curvature:
 
     def dense(self) -> Array:
         """The matrix, (p, p), from batches of products; symmetric to the last digit."""
-        p = self.shape[0]  # type: ignore[attr-defined]
+        p = self.shape[0]
         A = self._matmat(unit_vectors(0, p, p, self._like))
         return (A + A.T) / 2
 
 
 @cache
 def _operator(library: str) -> Any:
-    return type("Curvature", (_Curvature, import_module(library).LinearOperator), {"__doc__": _Curvature.__doc__})
+    return type("Curvature", (Curvature, import_module(library).LinearOperator), {"__doc__": Curvature.__doc__})
 
 
-def _curvature(product: Product, variables: Sequence[Tensor], sources: Sequence[Tensor]) -> Any:
+def _curvature(product: Product, variables: Sequence[Tensor], sources: Sequence[Tensor]) -> Curvature:
     p, dtype = sum(x.size for x in variables), np.result_type(*[x.dtype for x in variables])
     like = np.zeros_like(unwrapped(variables[0]), dtype=dtype, shape=())
     library = "cupyx.scipy.sparse.linalg" if backend_of(like).name == "cupy" else "scipy.sparse.linalg"
@@ -133,7 +144,7 @@ def _gradient(name: str, y: Tensor, variables: Sequence[Tensor]) -> list[Tensor]
         return pull([(y, ones_like(y))] if y.tracked else [], variables, True, True)
 
 
-def hessian(fun: Callable[[Any], Any], x: Any) -> Any:
+def hessian(fun: Callable[[Any], Any], x: Any) -> Curvature:
     """H_ij = d^2 f / dx_i dx_j of the scalar function ``fun`` at ``x``, all of whose entries form one vector.
 
     >>> import minigrad as mg
@@ -161,7 +172,7 @@ def hessian(fun: Callable[[Any], Any], x: Any) -> Any:
     return _curvature(H.vjp, variables, H.outputs)
 
 
-def gauss_newton(predict: Callable[[Any], Any], loss: Callable[[Any], Any], x: Any) -> Any:
+def gauss_newton(predict: Callable[[Any], Any], loss: Callable[[Any], Any], x: Any) -> Curvature:
     """G = J^T H_L J, with J = d predict / dx and H_L the Hessian of ``loss`` at the prediction.
 
     >>> import minigrad as mg
@@ -184,7 +195,7 @@ def gauss_newton(predict: Callable[[Any], Any], loss: Callable[[Any], Any], x: A
     return _curvature(lambda v: J.vjp(H.vjp(J.jvp(v))), variables, [z])
 
 
-def fisher(predict: Callable[[Any], Any], x: Any, likelihood: str = "categorical") -> Any:
+def fisher(predict: Callable[[Any], Any], x: Any, likelihood: str = "categorical") -> Curvature:
     """F = mean over examples of J^T C J, C the covariance of d log p(y | z) / dz over y drawn from p(. | z) itself.
 
     >>> import minigrad as mg
@@ -227,7 +238,7 @@ def _bernoulli(z: Array) -> Product:
     return lambda u: e / (1 + e) ** 2 * u
 
 
-def empirical_fisher(losses: Callable[[Any], Any], x: Any) -> Any:
+def empirical_fisher(losses: Callable[[Any], Any], x: Any) -> Curvature:
     """The mean of g g^T over the gradients g of each example's loss.
 
     >>> F = empirical_fisher(lambda x: x * x, np.array([1.0, 3.0]))  # two losses, of gradients (2, 0) and (0, 6)

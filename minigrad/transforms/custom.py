@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 
@@ -27,18 +27,19 @@ from minigrad.tensor import Tensor
 from minigrad.transforms.closures import Call
 from minigrad.transforms.flat import TypedLayout
 from minigrad.transforms.recording import pull
+from minigrad.transforms.signatures import Result
 from minigrad.transforms.tree import flatten
 
 __all__ = ["custom_jvp", "custom_vjp"]
 
 
-class _Custom:
+class _Custom(Generic[Result]):
     """What both kinds share: arguments as tensors, one node for a call, and the errors."""
 
     kind = ""
     define = ""
 
-    def __init__(self, fun: Callable[..., Any], nondiff_argnums: Sequence[int] = ()) -> None:
+    def __init__(self, fun: Callable[..., Result], nondiff_argnums: Sequence[int] = ()) -> None:
         self.fun = fun
         self.nondiff_argnums = tuple(nondiff_argnums)
         update_wrapper(self, fun)
@@ -50,7 +51,7 @@ class _Custom:
         except ValueError:  # a builtin without one
             self.signature = None
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Result:
         if self.rule is None:
             raise TypeError(f"{self.name} has no derivative yet: say {self.define} before it is called")
         arguments = _Arguments(self, self._by_position(args, kwargs))
@@ -103,7 +104,7 @@ class _Custom:
         raise NotImplementedError
 
 
-class custom_vjp(_Custom):
+class custom_vjp(_Custom[Result]):
     """``f = custom_vjp(f); f.defvjp(fwd, bwd)``: the function f, with cotangents by ``bwd``.
 
     * ``fwd(*args)`` returns (f(*args), residuals): what bwd will need, a tree of anything.
@@ -167,7 +168,7 @@ class custom_vjp(_Custom):
         return found
 
 
-class custom_jvp(_Custom):
+class custom_jvp(_Custom[Result]):
     """``f = custom_jvp(f); f.defjvp(rule)``: the function f, with tangents by ``rule``.
 
     ``rule(primals, tangents)``, two tuples with an entry per argument, returns (f(*primals), J t): the result, and its

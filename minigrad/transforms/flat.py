@@ -7,9 +7,9 @@ lies.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol, TypeVar, overload
 
 import numpy as np
 
@@ -18,7 +18,10 @@ from minigrad.creation import zeros
 from minigrad.tensor import Tensor
 from minigrad.transforms.tree import flatten
 
-__all__ = ["Layout", "TypedLayout", "check_alike", "ravel_tree"]
+__all__ = ["HasParameters", "Layout", "TypedLayout", "check_alike", "ravel_tree"]
+
+
+Tree = TypeVar("Tree")
 
 
 class Layout:
@@ -82,6 +85,13 @@ def _cast(x: Any, dtype: Any) -> Any:
     return x if x.dtype == dtype else x.astype(dtype)
 
 
+class HasParameters(Protocol):
+    """A module."""
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Its parameters, by name."""
+
+
 def check_alike(arrays: Sequence[Array], whose: str) -> None:
     """Raise TypeError unless the arrays share a dtype and a backend, as parts of one vector must."""
     kinds = {(str(a.dtype), backend_of(unwrapped(a)).name) for a in arrays}
@@ -92,6 +102,10 @@ def check_alike(arrays: Sequence[Array], whose: str) -> None:
         )
 
 
+@overload
+def ravel_tree(tree: HasParameters) -> tuple[Tensor, Callable[[Any], dict[str, Tensor]]]: ...
+@overload
+def ravel_tree(tree: Tree) -> tuple[Tensor, Callable[[Any], Tree]]: ...
 def ravel_tree(tree: Any) -> tuple[Tensor, Callable[[Any], Any]]:
     """A tree of tensors as one vector, and the function that makes such a tree of a vector: JAX's ``ravel_pytree``.
 

@@ -19,12 +19,13 @@ from minigrad.tensor import Tensor
 from minigrad.transforms.closures import Call, Program, convert
 from minigrad.transforms.flat import TypedLayout
 from minigrad.transforms.recording import identity, pull
+from minigrad.transforms.signatures import Parameters, Result
 from minigrad.transforms.tree import flatten
 
 __all__ = ["checkpoint"]
 
 
-def checkpoint(fun: Callable[..., Any]) -> Callable[..., Any]:
+def checkpoint(fun: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """``fun``, keeping no intermediate result for its backward, which computes them again.
 
     A chain of n blocks, each of which keeps m bytes for its backward, keeps n m. Checkpointed, it keeps the n inputs of
@@ -50,7 +51,7 @@ def checkpoint(fun: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @wraps(fun, updated=())  # a module's attributes stay its own
-    def checkpointed(*args: Any, **kwargs: Any) -> Any:
+    def checkpointed(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Any:
         if not is_grad_enabled():
             return fun(*args, **kwargs)
         leaves, rebuild = flatten((args, kwargs))

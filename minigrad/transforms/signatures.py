@@ -7,12 +7,13 @@ returns follows from the function's own annotations. Where it has none (a lambda
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Concatenate, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-__all__ = ["Of", "Result", "Transformed"]
+__all__ = ["Of", "Parameters", "Result", "Transformed"]
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
+Parameters = ParamSpec("Parameters")
 Out = TypeVar("Out", covariant=True)
 
 #: A function whose first argument is of this type: then its gradient is, too.

@@ -27,6 +27,7 @@ def test_the_users_program_runs(tmp_path):
     pytest.importorskip("safetensors")
     user_program.tensors()
     user_program.transformations()
+    user_program.types_of_transformations()
     user_program.training(tmp_path)
     user_program.solving()
 

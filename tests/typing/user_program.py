@@ -65,6 +65,38 @@ def transformations() -> None:
     assert_type(slopes + slope, mg.Tensor)
 
 
+def square(x: mg.Tensor) -> mg.Tensor:
+    return (x * x).sum()
+
+
+def penalty(p: dict[str, mg.Tensor]) -> mg.Tensor:
+    return square(p["w"])
+
+
+def slope_of_square(x: mg.Tensor) -> mg.Tensor:
+    return mg.grad(square)(x)
+
+
+def types_of_transformations() -> None:
+    x = mg.randn(2, requires_grad=True)
+    assert_type(mg.grad(square)(np.ones(2)), mg.Tensor)
+    assert_type(mg.grad(penalty)({"w": x}), dict[str, mg.Tensor])
+    assert_type(mg.value_and_grad(square)(x), tuple[mg.Tensor, mg.Tensor])
+    assert_type(mg.vmap(mg.grad(square))(mg.ones(3, 2)), mg.Tensor)
+    assert_type(mg.jacobian(square)(x), mg.Tensor)
+    assert_type(mg.hessian(square)(x), mg.Tensor)
+    assert_type(mg.jvp(square, (x,), (x,)), tuple[mg.Tensor, mg.Tensor])
+    assert_type(mg.vjp(square, x)[0], mg.Tensor)
+    assert_type(mg.gradients(square(x), x), mg.Tensor)
+    assert_type(mg.checkpoint(square)(x), mg.Tensor)
+    assert_type(mg.checkpoint(nn.Linear(2, 2))(x), mg.Tensor)
+    assert_type(mg.ravel_tree({"w": x})[1](np.ones(2)), dict[str, mg.Tensor])
+    assert_type(mg.curvature.hessian(square, x).shape, tuple[int, int])
+    doubled = mg.custom_vjp(square)
+    doubled.defvjp(lambda x: (square(x), x), lambda x, g: (2 * g * x,))
+    assert_type(doubled(x), mg.Tensor)
+
+
 class Net(nn.Module):
     """A network as users write them."""
 
@@ -156,5 +188,6 @@ if __name__ == "__main__":
 
     tensors()
     transformations()
+    types_of_transformations()
     training(Path(tempfile.mkdtemp()))
     solving()
