@@ -40,7 +40,12 @@ AREAS = {
         "optim/**/*.py",
         "tests/optim/test_schedules.py tests/optim/test_second_order.py tests/optim/test_first_order.py "
         "tests/optim/test_least_squares.py tests/optim/test_games.py tests/optim/test_descent.py "
-        "tests/optim/test_methods.py",
+        "tests/optim/test_updates.py tests/optim/test_equations.py tests/optim/test_results.py "
+        "tests/optim/test_transformed.py tests/optim/test_methods.py",
+    ),
+    "train": Area(
+        "minigrad/train/**/*.py",
+        "tests/train",
     ),
 }
 
@@ -70,6 +75,8 @@ SPEED_ONLY = {
     "chunk_that_fits": "the same",
     "BLOCK": "how many entries an optimizer updates at a time, and how many rows a block of a sum has",
     "DENSE": "whether a Gauss-Newton step factorizes or iterates: both solve the same system",
+    "FORMED": "from how many unknowns the verdict on a root makes do without a Jacobian",
+    "ACCURACY": "how exactly a linear model is minimized before the next one",
     "EXACT": "whether a trust-region step factorizes or iterates",
     "x.T.copy()": "how a matrix lies in memory",
     "KEEP": "how much freed memory is kept for the next array",
