@@ -126,6 +126,13 @@ class Task(NamedTuple):
     tol: float
     not_tests: tuple[str, ...] = ()
 
+    def accepts(self, method: type) -> bool:
+        """Whether it is a method of this task's kind, one of the user's perhaps."""
+        if issubclass(method, Optimizer):
+            return any(issubclass(known, Optimizer) for known in self.methods.values())
+        kinds = {known.kind for known in self.methods.values() if issubclass(known, Method)}
+        return issubclass(method, Method) and method.kind in kinds
+
 
 class Report(NamedTuple):
     """What the caller wants to hear while it runs, see :func:`minimize`."""
@@ -193,7 +200,7 @@ def _stopping(task: Task, stop: Stopping | None, limits: dict[str, Any]) -> Stop
 
 
 def _find(task: Task, method: str | type) -> type:
-    if isinstance(method, type) and issubclass(method, tuple(task.methods.values())):
+    if isinstance(method, type) and task.accepts(method):
         return method
     if not isinstance(method, str):
         raise TypeError(
@@ -272,7 +279,7 @@ def minimize(
         fun: given ``x0``'s structure of tensors, returns a scalar tensor.
         x0: an array, a Tensor, a Module, or lists, tuples and dicts of arrays and Tensors. Python numbers become
             float64. A Module is trained in place.
-        method: one of :data:`MINIMIZE`, by name or by its class.
+        method: one of :data:`MINIMIZE`, by name or by its class, or a class of your own.
         tol: stop where the norm of the gradient is at most this; by default the square root of the dtype's precision.
         maxiter: at most so many steps, by default 1,000.
         callback: called after every step with the result so far; returning True, or raising StopIteration, stops.

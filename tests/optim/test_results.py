@@ -170,6 +170,31 @@ def test_a_subclass_of_a_method_is_a_method():
     np.testing.assert_array_equal(ours.x, plain.x)
 
 
+def test_a_method_of_ones_own_goes_by_its_class():
+    class Polyak(optim.Method):
+        """Steps of (f - f*) / |g|^2 for a known minimum f*."""
+
+        derivatives = 1
+
+        def __init__(self, params, minimum=0.0):
+            super().__init__(params)
+            self.minimum = minimum
+
+        def advance(self, point):
+            g = point.field
+            t = (point.value - self.minimum) / float(g @ g)
+            return optim.Step(point.problem.at(point.theta - t * g), t)
+
+    result = optim.minimize(lambda x: ((x - 1) ** 4).sum() + 2.0, START, Polyak, minimum=2.0, tol=1e-6)
+    assert result.success
+    np.testing.assert_allclose(result.x, 1.0, atol=1e-2)
+    for solve, arguments in ((optim.least_squares, (residual, START)), (optim.minimax, (field, START, START))):
+        with pytest.raises(TypeError, match="method must be a name"):
+            solve(*arguments, Polyak)
+    with pytest.raises(TypeError, match="has no option nonsense; it has minimum"):
+        optim.minimize(bowl, START, Polyak, nonsense=1)
+
+
 # ------------------------------------------------------------------------------------------ inside a constraint
 BOX = optim.Box(-1.0, 0.5)  # the minimizer lies outside
 
