@@ -263,3 +263,15 @@ def test_any_first_order_method_follows_an_estimate(method, estimate):
     result = optim.minimize(lambda x: 0.5 * ((x - 1) ** 2).sum(), np.zeros(3), method, lr=0.1, estimate=estimate)
     assert result.njev == 0
     assert result.fun < 0.02
+
+
+def test_noise_in_a_ball_is_uniform_there():
+    """abs(v)^d / r^d is uniform on [0, 1]."""
+    from minigrad.optim.first_order.descent import _Noise
+
+    like, noise = np.zeros(3), _Noise(0)
+    draws = np.array([noise.in_ball(k, like, 2.0) for k in range(2000)])
+    shares = (np.linalg.norm(draws, axis=1) / 2.0) ** 3
+    assert shares.max() <= 1
+    np.testing.assert_allclose(np.quantile(shares, [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.04)
+    np.testing.assert_allclose(draws.mean(axis=0), 0, atol=0.1)
