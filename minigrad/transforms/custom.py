@@ -124,7 +124,9 @@ class custom_vjp(_Custom[Result]):
         ValueError: a cotangent has another shape or structure than its argument.
 
     Where a derivative is itself differentiated, ``fwd`` is run again on what the arguments are then, and ``bwd`` is
-    recorded. So residuals may be anything that operations compute from the arguments, and must be that alone.
+    recorded. So residuals may be anything that operations compute from the arguments, and must be that alone: a number
+    taken out of the graph (``float(x)``, ``x.array``) is a constant to the second derivative. The value that is
+    differentiated again follows ``fun``'s rule too, also where ``fwd`` computes it in another way.
 
     >>> import minigrad as mg
     >>> @mg.custom_vjp
