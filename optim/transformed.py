@@ -122,7 +122,7 @@ def all_examples(
 
         return evaluate
 
-    starts: list[list[Tensor]] = [[_for_each(a, axis) for a in argument.arrays()] for argument in variables.arguments]
+    starts = [[axis.leave(Tensor(array)) for array in argument.arrays()] for argument in variables.arguments]
     with no_grad():
         result = solve(fun(axis.enter, together), starts)
         if not result.success and not problem.stochastic:
@@ -151,8 +151,3 @@ def _stacked(results: list[Result[Any, Any]]) -> Result[Any, Any]:
     counts = {name: sum(getattr(result, name) for result in results) for name in ("nfev", "njev", "nhev")}
     nit = max(result.nit for result in results)
     return replace(worst, x=stacked("x"), y=stacked("y"), average=stacked("average"), nit=nit, **counts)
-
-
-def _for_each(array: Any, axis: HiddenAxis) -> Tensor:
-    x: Any = axis.leave(Tensor(array))
-    return Tensor(x.array.copy())

@@ -265,6 +265,11 @@ def test_any_first_order_method_follows_an_estimate(method, estimate):
     assert result.fun < 0.02
 
 
+def test_noise_needs_a_width():
+    with pytest.raises(ValueError, match="sigma must not be negative"):
+        optim.NoisyGD([mg.zeros(2, requires_grad=True)], sigma=-1.0)
+
+
 def test_noise_in_a_ball_is_uniform_there():
     """abs(v)^d / r^d is uniform on [0, 1]."""
     from minigrad.optim.first_order.descent import _Noise

@@ -168,3 +168,9 @@ def test_small_equations_are_held_to_their_own_measure(method, scale):
     assert result.success, result.message
     assert float(result.x) == pytest.approx(np.log(2), rel=1e-9)
     assert optim.root(lambda x: scale * x * (x - 1), 0.0, method, **options).nit == 0  # a root already
+
+
+@pytest.mark.parametrize("method", ["newton", "broyden"])
+def test_a_jacobian_that_is_not_finite(method):
+    assert optim.root(lambda x: mg.sqrt(x) - 1, 0.0, method).status in (Status.NON_FINITE, Status.SINGULAR)
+    assert optim.root(lambda x: mg.sqrt(x) - 1, 0.0, "broyden").status is Status.NON_FINITE

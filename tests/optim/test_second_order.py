@@ -311,3 +311,12 @@ def test_preconditioned_descent_is_descent_in_other_variables():
         lambda x: 0.5 * x @ H @ x, np.ones(2), "gd", lr=0.3, preconditioner=np.diag(S**-2), maxiter=50, keep_x=True
     ).history["x"]
     np.testing.assert_allclose(plain, full, atol=1e-14)
+
+
+def test_which_subproblem_is_solved():
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    assert optim.TrustRegion([x]).exact
+    assert not optim.TrustRegion([x], solver="steihaug").exact
+    large = mg.zeros(501, requires_grad=True)
+    assert not optim.TrustRegion([large]).exact
+    assert optim.TrustRegion([large], solver="exact").exact

@@ -258,6 +258,24 @@ def test_averages_of_iterates():
             mg.grad(lambda a, f=f: f(a).sum())(a)
 
 
+def test_one_solve_serves_all_examples():
+    """Only where it fails are they solved one by one."""
+    data, calls = np.linspace(0.5, 1.5, 20).reshape(10, 2), []
+
+    def f(a):
+        def fun(x):
+            calls.append(1)
+            return bowl(x, a)
+
+        return optim.minimize(fun, START, "newton").x
+
+    mg.vmap(f)(data)
+    together = len(calls)
+    calls.clear()
+    f(data[0])
+    assert together < 3 * len(calls)
+
+
 def test_one_example_without_a_solution_does_not_spoil_the_others():
     data = np.array([-1.0, -4.0, 1.0])
     with np.errstate(all="ignore"):
