@@ -405,3 +405,17 @@ def test_dicts_are_matched_by_their_keys():
             mg.jvp(f, (primals,), (wrong,))
         with pytest.raises(ValueError, match="the cotangents have another structure"):
             pullback(wrong)
+
+
+def test_a_recording_stays_open_until_its_last_user_is_done():
+    """Two threads may pull through one recording at the same time."""
+    from minigrad.transforms.recording import Recording
+
+    run = Recording("vjp", lambda x: x * x, (2.0,), (0,), {}, False)
+    (x,) = run.own
+    assert not x.tracked
+    with run.open():
+        with run.open():
+            pass
+        assert x.tracked
+    assert not x.tracked

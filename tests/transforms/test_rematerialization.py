@@ -272,3 +272,21 @@ def test_a_checkpointed_module_is_no_part_of_a_module():
     with pytest.raises(TypeError, match=r"hides its parameters.*call mg.checkpoint\(self.block\)\(x\) in forward"):
         Net()
     assert "weight" not in vars(mg.checkpoint(nn.Linear(2, 2)))
+
+
+def test_a_custom_function_inside_is_recomputed_by_itself():
+    """To the second order, with the residuals of each recomputation its own."""
+
+    @mg.custom_vjp
+    def sine(x):
+        return mg.sin(x)
+
+    sine.defvjp(lambda x: (mg.sin(x), x), lambda x, g: (g * mg.cos(x),))
+    inside, plain = mg.checkpoint(lambda x: sine(2 * x) * x), lambda x: mg.sin(2 * x) * x
+    for f, expected in (
+        (inside, plain),
+        (mg.grad(inside), mg.grad(plain)),
+        (mg.grad(mg.grad(inside)), mg.grad(mg.grad(plain))),
+    ):
+        for a in (0.3, 1.0):
+            assert f(mg.tensor(a)).item() == pytest.approx(expected(mg.tensor(a)).item(), rel=1e-5)
