@@ -47,13 +47,6 @@ def with_derivative(result: Result[Any, Any], problem: Problem, constrained: boo
     parameters_alone = all(isinstance(x, Parameter) for x in reads)
     if parameters_alone and not (reads and variables.tensors):
         return result
-    if variables.modules:
-        raise GraphError(
-            "a module is trained in place, so nothing can be differentiated through its training, but its loss reads a "
-            "tensor that is differentiated by. Optimize its parameters as a dict: fun = lambda p: "
-            "loss(functional_call(model, p, x)), x0 = {name: p.detach() for name, p in model.named_parameters()}; or "
-            "detach() the tensor"
-        )
     arguments = [result.x] if len(variables.arguments) == 1 else [result.x, result.y]
     xs = [x.detach() if isinstance(x, Tensor) else Tensor(x) for x in flatten(arguments)[0]]
     if _solved(result) and not constrained and not isinstance(problem, FiniteSum):  # its optimality is a batch's

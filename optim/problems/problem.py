@@ -17,6 +17,7 @@ from minigrad.arrays.backend import Array
 from minigrad.core.errors import GraphError
 from minigrad.core.graph import levels, reachable
 from minigrad.core.modes import enable_grad, is_grad_enabled
+from minigrad.nn.module import Parameter
 from minigrad.optim.problems.variables import Variables
 from minigrad.optim.result import Status
 from minigrad.tensor import Tensor
@@ -62,6 +63,7 @@ class Problem:
 
         Raises:
             BatchedValue: a value stands for all examples of a vmap.
+            GraphError: the training of a module reads what is differentiated by.
         """
         self.looked += 1
         if self.looked & (self.looked - 1):
@@ -73,6 +75,13 @@ class Problem:
         if hidden:
             level = max(hidden)
             raise BatchedValue(level, hidden[level].array)
+        if self.variables.modules and is_grad_enabled() and not all(isinstance(x, Parameter) for x in self.reads):
+            raise GraphError(
+                "a module is trained in place, so nothing can be differentiated through its training, but its loss "
+                "reads a tensor that requires gradients. Optimize its parameters as a dict: fun = lambda p: "
+                "loss(functional_call(model, p, x)), x0 = {name: p.detach() for name, p in model.named_parameters()}; "
+                "or detach() the tensor"
+            )
 
     def stationarity(self, leaves: list[Tensor]) -> list[Tensor]:
         """What vanishes at a solution, recorded: one tensor for each of the variables ``leaves``."""
@@ -103,7 +112,10 @@ class BatchedValue(Exception):
     """A number that decides what a method does is one for each example of a vmap: of ``level``, as ``batch`` is."""
 
     def __init__(self, level: int, batch: Any) -> None:
-        super().__init__(level)
+        super().__init__(
+            "inside vmap there is a loss for each example, and a step(closure) needs one number: reduce it over the "
+            "examples outside of vmap, or let optim.minimize and its kin solve for each example"
+        )
         self.level, self.size = level, int(batch.array.shape[batch.levels.index(level)])
 
 

@@ -196,6 +196,10 @@ def test_modules_are_trained_in_place():
     loss = lambda net, s: ((net(x) - y) ** 2).mean() + s * (net.weight**2).sum()
     with pytest.raises(mg.GraphError, match="trained in place, so nothing can be differentiated through its training"):
         mg.grad(lambda s: optim.minimize(lambda net: loss(net, s), net, "newton").fun)(1.0)
+    before = net.state_dict()
+    with pytest.raises(mg.GraphError, match="reads a tensor that requires gradients"):  # before anything is trained
+        optim.minimize(lambda net: loss(net, mg.tensor(1.0, requires_grad=True)), net, "gd", lr=0.1)
+    np.testing.assert_array_equal(net.state_dict()["weight"], before["weight"])
     with pytest.raises(TypeError, match="a module, which is trained in place: call it in a loop"):
         mg.vmap(lambda s: optim.minimize(lambda net: loss(net, s), net, "newton").fun)(np.ones(2))
 
@@ -301,3 +305,10 @@ def test_data_that_come_in_later_are_data():
         return optim.minimize(fun, np.full(2, -3.0), "gd", lr=0.1, tol=1e-10).x
 
     np.testing.assert_allclose(mg.jacobian(f)(np.array([0.1, 0.2])).numpy(), -0.5 * np.eye(2), atol=1e-8)
+
+
+def test_a_training_step_inside_vmap_needs_one_loss():
+    w = mg.zeros(2, requires_grad=True)
+    method = optim.Newton([w])
+    with pytest.raises(Exception, match=r"a step\(closure\) needs one number"):
+        mg.vmap(lambda a: method.step(lambda: ((w - a) ** 2).sum()))(np.ones((3, 2)))
