@@ -22,7 +22,6 @@ from minigrad.arrays.backend import backend_of, move, to_numpy, unwrapped
 from minigrad.core.graph import Op, Variable, apply, levels, mark, wrap
 from minigrad.core.modes import is_grad_enabled, no_grad
 from minigrad.ops.linalg import solve
-from minigrad.ops.shapes import concatenate
 from minigrad.readers.batched import Batched
 from minigrad.tensor import Tensor
 from minigrad.transforms.autodiff import jacobian, vjp
@@ -84,16 +83,12 @@ def implicit_root(fun: Callable[[Any], Any], x: Any, symmetric: bool = False, de
         return rebuild(xs)
     call = _Equation(program, TypedLayout(xs), symmetric, unknowns > dense)
     with no_grad():
-        value, F = _vector(xs), _vector(equations)
+        value, F = call.layout.join(xs), TypedLayout(equations).join(equations)
         if set(levels(F)) - set(levels(value)):  # one starting value for the examples of a vmap
             value = np.where(F == F, value, value)
     call.value = value.array
     y = apply(ROOT, (*captured, call))
     return rebuild(call.layout.split(y))
-
-
-def _vector(xs: Sequence[Any]) -> Any:
-    return concatenate([x.reshape(-1) for x in xs]) if len(xs) > 1 else xs[0].reshape(-1)
 
 
 class _Equation(Call):
@@ -105,7 +100,8 @@ class _Equation(Call):
 
     def at(self, y: Any, data: Sequence[Any]) -> Any:
         """F, as a vector, at the vector ``y``."""
-        return _vector(self.program(self.layout.split(y), data))
+        equations = self.program(self.layout.split(y), data)
+        return TypedLayout(equations).join(equations)
 
 
 def _vjp(asked: list[int], g: Any, y: Any, *inputs: Any) -> list[Any]:

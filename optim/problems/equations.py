@@ -12,6 +12,7 @@ from minigrad.optim.problems.least_squares import LeastSquares, LeastSquaresPoin
 from minigrad.optim.problems.problem import check_tracked
 from minigrad.optim.result import Status
 from minigrad.tensor import Tensor
+from minigrad.transforms.flat import TypedLayout
 from minigrad.transforms.linearization import PerExample
 from minigrad.transforms.tree import flatten
 
@@ -60,8 +61,7 @@ class Equations(LeastSquares):
                 f"a root needs as many equations as unknowns, but these are {n} for {p}; where no x satisfies all, "
                 "optim.least_squares finds the best one"
             )
-        whole: Any = np.concatenate([y.reshape(-1) for y in out]) if len(out) > 1 else out[0].reshape(-1)
-        return check_tracked(whole, "what is to vanish"), []
+        return check_tracked(TypedLayout(out).join(out), "what is to vanish"), []
 
     def stationarity(self, leaves: list[Tensor]) -> list[Tensor]:
         return self.variables.layout.split(self.evaluate(leaves, self.examples)[0])
