@@ -6,19 +6,21 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from minigrad.arrays.backend import Array, backend_of, move
+from minigrad.arrays.backend import Array, backend_of, move, to_numpy
 from minigrad.optim.line_search import LineSearch, Search, search_of
 from minigrad.optim.method import Direction, DirectionSearch, Stuck
 from minigrad.optim.problems.least_squares import LeastSquares
 from minigrad.optim.result import Status
 from minigrad.optim.schedules import Schedule
 from minigrad.optim.second_order.conjugate_gradients import conjugate_gradients
-from minigrad.optim.second_order.levenberg_marquardt import DampedLeastSquares, column_lengths, form_for, lsmr_step
+from minigrad.optim.second_order.levenberg_marquardt import DampedLeastSquares, form_for
 
 __all__ = [
     "GaussNewton",
     "GaussNewtonDirection",
     "Solver",
+    "column_lengths",
+    "lsmr_step",
 ]
 
 Solver = Literal["qr", "cholesky", "cg", "lsmr"]
@@ -76,6 +78,25 @@ class GaussNewtonDirection(Direction):
         tolerance = float(np.finfo(g.dtype).eps) ** 0.75 * float(np.linalg.norm(g))
         product = lambda v: point.vjp(point.jvp(v)) + self.damping * v
         return conjugate_gradients(product, g, tolerance=tolerance)[0]
+
+
+def lsmr_step(point: Any, mu: float) -> np.ndarray:
+    """argmin of |J d + r|^2 + mu |d|^2 at a least-squares point, on the host."""
+    from scipy.sparse.linalg import LinearOperator, lsmr
+
+    theta, r = point.theta, to_numpy(point.residual)
+    home, dtype = backend_of(theta).name, theta.dtype
+    jvp = lambda v: to_numpy(point.jvp(move(np.asarray(v, dtype).reshape(-1), home)))
+    vjp = lambda u: to_numpy(point.vjp(move(np.asarray(u, dtype).reshape(-1), home)))
+    eps, shape = float(np.finfo(dtype).eps), (r.size, theta.size)
+    J = LinearOperator(shape, matvec=jvp, rmatvec=vjp, dtype=dtype)
+    return -lsmr(J, r, damp=mu**0.5, atol=eps, btol=eps, maxiter=4 * min(shape))[0].astype(dtype)
+
+
+def column_lengths(A: np.ndarray) -> np.ndarray:
+    """The norms of the columns; 1 for a column of zeros."""
+    lengths = np.linalg.norm(A, axis=0)
+    return np.where(lengths > 0, lengths, 1)
 
 
 class GaussNewton(DirectionSearch):

@@ -23,9 +23,7 @@ __all__ = [
     "DampedModel",
     "LMState",
     "LevenbergMarquardt",
-    "column_lengths",
     "form_for",
-    "lsmr_step",
 ]
 
 SMALL = 64  # below so many columns the QR factorization costs next to nothing
@@ -108,19 +106,6 @@ class DampedLeastSquares:
             if not size < 0.1 * before:
                 return None
         return None
-
-
-def lsmr_step(point: Any, mu: float) -> np.ndarray:
-    """argmin of |J d + r|^2 + mu |d|^2 at a least-squares point, on the host."""
-    from scipy.sparse.linalg import LinearOperator, lsmr
-
-    theta, r = point.theta, to_numpy(point.residual)
-    home, dtype = backend_of(theta).name, theta.dtype
-    jvp = lambda v: to_numpy(point.jvp(move(np.asarray(v, dtype).reshape(-1), home)))
-    vjp = lambda u: to_numpy(point.vjp(move(np.asarray(u, dtype).reshape(-1), home)))
-    eps, shape = float(np.finfo(dtype).eps), (r.size, theta.size)
-    J = LinearOperator(shape, matvec=jvp, rmatvec=vjp, dtype=dtype)
-    return -lsmr(J, r, damp=mu**0.5, atol=eps, btol=eps, maxiter=4 * min(shape))[0].astype(dtype)
 
 
 # -------------------------------------------------------------------------------------- the damping for a radius
@@ -249,9 +234,3 @@ def form_for(solver: str | None, p: int) -> JacobianForm:
     if solver in ("cg", "lsmr") or (solver is None and p >= DENSE):
         return "products"
     return "matrix" if solver == "cholesky" else "triangle"
-
-
-def column_lengths(A: np.ndarray) -> np.ndarray:
-    """The norms of the columns; 1 for a column of zeros."""
-    lengths = np.linalg.norm(A, axis=0)
-    return np.where(lengths > 0, lengths, 1)
